@@ -1,0 +1,247 @@
+//! The byte-bounded hand-off of a response from the engine to the thread that reads it.
+//!
+//! [`Outbox`] is the engine's end (async, waits for room), [`Inbox`] the reader's (never waits).
+//! At most `limit` bytes are queued before the outbox waits, plus the one frame that crossed the
+//! limit. Everything that the reader must learn, in the order in which it happened, goes through
+//! this one queue: the head, chunks, a request to send the body again, the end.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+
+use atomic_waker::AtomicWaker;
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::error::{Failure, Kind, Phase};
+use crate::headers::ResponseHead;
+use crate::signal::Signal;
+
+/// What the engine tells the reader.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Head(Box<ResponseHead>),
+    Chunk(Bytes),
+    /// The body must be sent again from its first byte.
+    Rewind,
+    End(Result<(), Box<Failure>>),
+}
+
+#[derive(Debug)]
+struct Shared {
+    queued: AtomicUsize,
+    limit: usize,
+    room: AtomicWaker,
+    reader_gone: AtomicBool,
+    signal: Arc<Signal>,
+}
+
+/// A pair of ends between which at most about `limit` bytes wait.
+///
+/// `upstream` names the exchange in the failure that the reader gets if the engine's end is
+/// dropped before it said how the exchange ended.
+pub(crate) fn channel(limit: usize, signal: Arc<Signal>, upstream: &str) -> (Outbox, Inbox) {
+    let (sender, receiver) = unbounded();
+    let shared = Arc::new(Shared {
+        queued: AtomicUsize::new(0),
+        limit,
+        room: AtomicWaker::new(),
+        reader_gone: AtomicBool::new(false),
+        signal,
+    });
+    let inbox = Inbox { receiver, shared: shared.clone(), ahead: VecDeque::new() };
+    let upstream = upstream.to_owned();
+    (Outbox { sender, shared, upstream, dirty: false, ended: false }, inbox)
+}
+
+/// The engine's end. Dropped without an end, it tells the reader of a defect.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    sender: Sender<Message>,
+    shared: Arc<Shared>,
+    upstream: String,
+    dirty: bool,
+    ended: bool,
+}
+
+impl Outbox {
+    /// Queues the head; the reader learns of it at the next [`Outbox::flush`].
+    pub(crate) fn head(&mut self, head: ResponseHead) {
+        self.push(Message::Head(Box::new(head)));
+    }
+
+    /// Asks the reader to send the request's body again, at once.
+    pub(crate) fn rewind(&mut self) {
+        self.push(Message::Rewind);
+        self.flush();
+    }
+
+    /// Queues a chunk, waiting first for room. The reader learns of it at the next flush, or when
+    /// the queue is full.
+    pub(crate) async fn chunk(&mut self, bytes: Bytes) {
+        if !self.has_room() {
+            self.flush();
+            let shared = &self.shared;
+            poll_fn(|cx| {
+                shared.room.register(cx.waker());
+                if shared.has_room() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+        self.shared.queued.fetch_add(bytes.len(), Ordering::AcqRel);
+        self.push(Message::Chunk(bytes));
+    }
+
+    /// Whether the next chunk would be taken without waiting.
+    pub(crate) fn has_room(&self) -> bool {
+        self.shared.has_room()
+    }
+
+    /// Wakes the reader if it has not heard of everything that was queued.
+    pub(crate) fn flush(&mut self) {
+        if self.dirty {
+            self.dirty = false;
+            self.shared.signal.notify();
+        }
+    }
+
+    /// Says how the exchange ended; nothing may follow.
+    pub(crate) fn end(&mut self, outcome: Result<(), Failure>) {
+        if !self.ended {
+            self.ended = true;
+            self.push(Message::End(outcome.map_err(Box::new)));
+            self.flush();
+        }
+    }
+
+    fn push(&mut self, message: Message) {
+        self.dirty = true;
+        // The reader's end may be gone already: nobody wants the message then.
+        let _ = self.sender.send(message);
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        // Reached without an end only when the task was cancelled (nobody reads) or panicked.
+        let defect = "could not be served: the engine's task ended without an answer";
+        self.end(Err(Failure::new(Kind::Internal, Phase::Head, &self.upstream.clone(), defect)));
+    }
+}
+
+impl Shared {
+    fn has_room(&self) -> bool {
+        self.queued.load(Ordering::Acquire) < self.limit || self.reader_gone.load(Ordering::Acquire)
+    }
+}
+
+/// The reader's end.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    receiver: Receiver<Message>,
+    shared: Arc<Shared>,
+    /// Messages taken off the queue and not yet asked for.
+    ahead: VecDeque<Message>,
+}
+
+impl Inbox {
+    /// The next message, or `None` after arming the signal.
+    pub(crate) fn next(&mut self) -> Option<Message> {
+        self.peek()?;
+        self.pop()
+    }
+
+    /// Chunks that are here, up to `max` bytes together; empty if the next message is another.
+    /// `None` after arming the signal, when nothing is here.
+    pub(crate) fn chunks(&mut self, max: usize) -> Option<Vec<Bytes>> {
+        self.peek()?;
+        let mut parts = Vec::new();
+        let mut room = max;
+        while room > 0 {
+            let Some(Message::Chunk(bytes)) = self.peek_now() else { break };
+            let part = if bytes.len() <= room {
+                let Some(Message::Chunk(whole)) = self.ahead.pop_front() else { break };
+                whole
+            } else {
+                bytes.split_to(room)
+            };
+            room -= part.len();
+            self.release(part.len());
+            parts.push(part);
+        }
+        Some(parts)
+    }
+
+    fn pop(&mut self) -> Option<Message> {
+        let message = self.ahead.pop_front();
+        if let Some(Message::Chunk(bytes)) = &message {
+            self.release(bytes.len());
+        }
+        message
+    }
+
+    fn release(&self, len: usize) {
+        self.shared.queued.fetch_sub(len, Ordering::AcqRel);
+        self.shared.room.wake();
+    }
+
+    fn peek(&mut self) -> Option<&mut Message> {
+        if self.peek_now().is_none() {
+            self.shared.signal.arm();
+        }
+        self.peek_now()
+    }
+
+    fn peek_now(&mut self) -> Option<&mut Message> {
+        if self.ahead.is_empty() {
+            self.ahead.push_back(self.receiver.try_recv().ok()?);
+        }
+        self.ahead.front_mut()
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.shared.reader_gone.store(true, Ordering::Release);
+        self.shared.room.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(limit: usize) -> (Outbox, Inbox) {
+        channel(limit, Arc::new(Signal::new(|| {})), "http://u")
+    }
+
+    #[tokio::test]
+    async fn takes_no_more_than_asked_and_loses_nothing() {
+        let (mut outbox, mut inbox) = pair(100);
+        outbox.chunk(Bytes::from_static(b"hello ")).await;
+        outbox.chunk(Bytes::from_static(b"world")).await;
+        outbox.end(Ok(()));
+        assert_eq!(inbox.chunks(8).expect("chunks").concat(), b"hello wo");
+        assert_eq!(inbox.chunks(8).expect("chunks").concat(), b"rld");
+        assert_eq!(inbox.chunks(8).expect("the end is here").len(), 0);
+        assert!(matches!(inbox.next(), Some(Message::End(Ok(())))));
+        assert!(inbox.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn waits_for_room_until_the_reader_takes_bytes() {
+        let (mut outbox, mut inbox) = pair(4);
+        outbox.chunk(Bytes::from_static(b"full")).await;
+        let writer = tokio::spawn(async move {
+            outbox.chunk(Bytes::from_static(b"more")).await;
+            outbox.end(Ok(()));
+        });
+        tokio::task::yield_now().await;
+        assert!(!writer.is_finished());
+        assert_eq!(inbox.chunks(4).expect("chunks").concat(), b"full");
+        writer.await.expect("the writer goes on");
+        assert_eq!(inbox.chunks(4).expect("chunks").concat(), b"more");
+    }
+}

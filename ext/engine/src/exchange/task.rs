@@ -1,0 +1,194 @@
+//! The task that does an exchange's work: attempts, then the response's body.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep};
+
+use super::attempt::Answer;
+use super::clock::Clock;
+use super::discard::drain;
+use crate::chunks::Outbox;
+use crate::client::Core;
+use crate::error::{Failure, Kind, Phase};
+use crate::headers::{self, RequestHead};
+use crate::policy::Policy;
+use crate::pool::{Connection, Key};
+use crate::report::Ledger;
+use crate::retry::Attempts;
+use crate::stats::Guard;
+use crate::upload::{BodyKind, Upload};
+use crate::watch::Watch;
+
+type NextFrame = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+/// Everything that one exchange's task owns.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) core: Arc<Core>,
+    pub(crate) head: RequestHead,
+    pub(crate) body: BodyKind,
+    pub(crate) rewindable: bool,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) origin: String,
+    pub(crate) key: Key,
+    pub(crate) upload: Arc<Upload>,
+    pub(crate) outbox: Outbox,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) ledger: Ledger,
+    pub(crate) _counted: Guard,
+}
+
+impl Task {
+    /// Runs the exchange to its end and says how it ended.
+    pub(crate) async fn run(mut self) {
+        let (watch, policy, origin) =
+            (self.watch.clone(), self.policy.clone(), self.origin.clone());
+        let clock = Clock { timeouts: policy.timeouts, origin: &origin };
+        let outcome = tokio::select! {
+            biased;
+            () = watch.client_gone() => Err(gone(&origin)),
+            outcome = self.serve() => outcome,
+            failure = clock.total() => Err(failure),
+        };
+        // What watched the client is dropped here, before the reader hears of the end.
+        watch.end();
+        self.upload.stop();
+        self.ledger.lock().bytes_up = self.upload.sent();
+        self.outbox.end(outcome);
+    }
+
+    pub(super) fn clock(&self) -> Clock<'_> {
+        Clock { timeouts: self.policy.timeouts, origin: &self.origin }
+    }
+
+    async fn serve(&mut self) -> Result<(), Failure> {
+        #[cfg(feature = "test-panics")]
+        crate::panics::in_task(&self.head);
+        if let Some(failure) = self.clock().at_once() {
+            return Err(failure);
+        }
+        let mut attempts = Attempts::new(self.policy.retry);
+        let mut fresh = false;
+        loop {
+            let replayable = |task: &Task| task.upload.replayable(task.rewindable);
+            match self.attempt(fresh).await {
+                Ok(answer) => {
+                    let status = answer.response.status().as_u16();
+                    let Some(delay) = attempts.after_status(status, replayable(self)) else {
+                        return self.pass_on(answer).await;
+                    };
+                    self.discard(answer).await;
+                    sleep(delay).await;
+                }
+                Err(lost) => {
+                    let repeatable = self.head.is_repeatable();
+                    let again = lost.stale
+                        && attempts.after_stale(lost.unsent, replayable(self), repeatable);
+                    if !again {
+                        return Err(lost.failure);
+                    }
+                    fresh = true;
+                }
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, answer: Answer) -> Result<(), Failure> {
+        let Answer { response, framing, connection } = answer;
+        let (parts, mut body) = response.into_parts();
+        let status = parts.status.as_u16();
+        if status >= 400 {
+            // An early refusal: the rest of the upload has no reader.
+            self.upload.stop();
+        }
+        let trust = self.policy.trust_upstream;
+        self.outbox.head(headers::pass_on(status, &parts.headers, framing.body, trust));
+        if framing.body.follows() {
+            self.pump(&mut body).await?;
+        }
+        let whole = body.is_end_stream() && self.upload.is_complete();
+        drop(body);
+        if whole && framing.reusable {
+            self.keep(connection).await;
+        }
+        Ok(())
+    }
+
+    async fn discard(&mut self, answer: Answer) {
+        let Answer { response, framing, connection } = answer;
+        let drained = drain(response.into_body()).await;
+        if drained && framing.reusable && self.upload.is_complete() {
+            self.keep(connection).await;
+        }
+    }
+
+    /// Moves the body to the reader. Rings only when nothing more is here or the queue is full.
+    async fn pump(&mut self, body: &mut Incoming) -> Result<(), Failure> {
+        loop {
+            let frame = match self.next_here(body).await {
+                Some(frame) => frame,
+                None => self.next_later(body).await?,
+            };
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.map_err(|err| {
+                self.body_failure()
+                    .unwrap_or_else(|| Failure::http(Phase::Body, &self.origin, &err))
+            })?;
+            // Trailers cannot be told through a Rack body: they end here.
+            let Ok(bytes) = frame.into_data() else { continue };
+            self.core.stats.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.ledger.lock().bytes_down += bytes.len() as u64;
+            self.outbox.chunk(bytes).await;
+        }
+    }
+
+    /// A frame that is here already. The connection gets one turn to bring what its socket holds,
+    /// so that the reader is not woken for each frame of a burst.
+    async fn next_here(&mut self, body: &mut Incoming) -> Option<NextFrame> {
+        for turn in 0..2 {
+            let frame = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+            if let Poll::Ready(frame) = frame {
+                return Some(frame);
+            }
+            if turn == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        None
+    }
+
+    async fn next_later(&mut self, body: &mut Incoming) -> Result<NextFrame, Failure> {
+        self.outbox.flush();
+        let clock = self.clock();
+        tokio::select! {
+            biased;
+            frame = body.frame() => Ok(frame),
+            failure = clock.idle(Instant::now(), &self.upload) => Err(failure),
+        }
+    }
+
+    /// Puts a clean connection back, once hyper has brought it to rest.
+    async fn keep(&self, mut connection: Connection) {
+        if connection.sender.ready().await.is_ok() {
+            self.core.pool.put(self.key.clone(), connection, self.policy.pool);
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.core.stats.bytes_up.fetch_add(self.upload.sent(), Ordering::Relaxed);
+    }
+}
+
+fn gone(origin: &str) -> Failure {
+    Failure::new(Kind::ClientGone, Phase::Head, origin, "the client left before the response's end")
+}

@@ -1,0 +1,270 @@
+//! The request's head: from what the client sent to what the upstream gets.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use super::Forwarding;
+use super::forwarding::is_forwarded_for;
+use super::hop_by_hop::HopByHop;
+use crate::error::{Failure, Kind, Phase};
+use crate::target::Target;
+use crate::upload::BodyKind;
+
+/// A field that the configuration sets or, with `None`, clears.
+pub type FieldOverride = (HeaderName, Option<Vec<HeaderValue>>);
+
+/// What is known of the client and of how its request came.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The peer's address.
+    pub address: Option<HeaderValue>,
+    /// `http` or `https`, as the client used it.
+    pub scheme: Option<HeaderValue>,
+    /// The client's Host field.
+    pub host: Option<HeaderValue>,
+    /// The received protocol version, such as `1.1`.
+    pub version: String,
+}
+
+/// A request's head as the server took it in, checked to be HTTP.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// Any method token.
+    pub method: Method,
+    /// Where it goes.
+    pub target: Target,
+    /// All fields, in order, with duplicates.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+    /// Who asks.
+    pub client: Client,
+}
+
+impl RequestHead {
+    /// Checks method and fields. `host` is the client's Host, which is not among `fields`.
+    pub fn new<'a>(
+        method: &[u8],
+        target: Target,
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        client: Client,
+    ) -> Result<Self, Failure> {
+        let refuse =
+            |what: String| Failure::new(Kind::RequestHead, Phase::Head, &target.origin(), what);
+        let method = Method::from_bytes(method)
+            .map_err(|_| refuse("the request's method is no token".to_owned()))?;
+        let fields = fields
+            .map(|(name, value)| field(name, value).map_err(&refuse))
+            .collect::<Result<_, _>>()?;
+        Ok(RequestHead { method, target, fields, client })
+    }
+
+    /// Whether a second sending does no more than the first (RFC 9110 section 9.2.2), or the
+    /// client said that it may be repeated.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent()
+            || self.fields.iter().any(|(name, _)| name.as_str().ends_with("idempotency-key"))
+    }
+}
+
+/// The fields that go to the upstream (RFC 9110 section 7.6): hop-by-hop and framing fields are
+/// stripped first, ours are added after, the configuration's come last.
+pub(crate) fn compose(
+    head: &RequestHead,
+    body: BodyKind,
+    forwarding: &Forwarding,
+    overrides: &[FieldOverride],
+) -> HeaderMap {
+    let hop = HopByHop::of(head.fields.iter().map(|(name, value)| (name, value.as_bytes())));
+    let overridden = |name: &HeaderName| overrides.iter().any(|(other, _)| other == name);
+    let credentials = head.target.authorization();
+    let mut map = HeaderMap::with_capacity(head.fields.len() + 8);
+    if let (false, Some(host)) =
+        (overridden(&header::HOST), forwarding.host(&head.client, &head.target))
+    {
+        map.append(header::HOST, host);
+    }
+    let mut inbound_for = Vec::new();
+    for (name, value) in &head.fields {
+        if hop.holds(name) || is_computed(name) {
+            continue;
+        }
+        if is_forwarded_for(name) {
+            inbound_for.push(value.clone());
+        }
+        let replaced = *name == header::AUTHORIZATION && credentials.is_some();
+        if replaced || overridden(name) || forwarding.drops(name) {
+            continue;
+        }
+        map.append(name.clone(), passed(name, value));
+    }
+    forwarding.add(&mut map, &head.client, &inbound_for);
+    if let Some(value) = credentials {
+        map.insert(header::AUTHORIZATION, value.clone());
+    }
+    for (name, values) in overrides {
+        map.remove(name);
+        for value in values.iter().flatten() {
+            map.append(name.clone(), value.clone());
+        }
+    }
+    frame(&mut map, &head.method, body);
+    map
+}
+
+/// Framing is computed from the body that is really sent (RFC 9112 sections 6.1 to 6.3).
+fn frame(map: &mut HeaderMap, method: &Method, body: BodyKind) {
+    let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
+    match body {
+        BodyKind::Length(length) => {
+            map.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        BodyKind::Chunked => {
+            map.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        BodyKind::None if expects_body => {
+            map.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+        }
+        BodyKind::None => {}
+    }
+}
+
+/// Fields that are never copied: Host and framing are ours, and the server has answered Expect.
+fn is_computed(name: &HeaderName) -> bool {
+    *name == header::HOST || *name == header::CONTENT_LENGTH || *name == header::EXPECT
+}
+
+fn field(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), String> {
+    let readable = String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned();
+    let parsed = HeaderName::from_bytes(name)
+        .map_err(|_| format!("the request has a malformed header name {readable:?}"))?;
+    let value = HeaderValue::from_bytes(value)
+        .map_err(|_| format!("the request's header {readable} holds a control character"))?;
+    Ok((parsed, value))
+}
+
+/// A value as it goes up. Servers join repeated Cookie lines with a comma; a cookie string has
+/// semicolons (RFC 6265 section 5.4).
+fn passed(name: &HeaderName, value: &HeaderValue) -> HeaderValue {
+    if *name != header::COOKIE || !value.as_bytes().contains(&b',') {
+        return value.clone();
+    }
+    HeaderValue::from_bytes(&join_cookies(value.as_bytes())).unwrap_or_else(|_| value.clone())
+}
+
+fn join_cookies(value: &[u8]) -> Vec<u8> {
+    let mut joined = Vec::with_capacity(value.len() + 8);
+    for (index, part) in value.split(|byte| *byte == b',').enumerate() {
+        if index > 0 {
+            // A comma inside a cookie's value stays; only one before "name=" joins two lines.
+            let separator: &[u8] = if starts_cookie(part) { b"; " } else { b"," };
+            joined.extend_from_slice(separator);
+        }
+        let starts = index > 0 && starts_cookie(part);
+        joined.extend_from_slice(if starts { part.trim_ascii_start() } else { part });
+    }
+    joined
+}
+
+fn starts_cookie(part: &[u8]) -> bool {
+    let part = part.trim_ascii_start();
+    match part.iter().position(|byte| *byte == b'=') {
+        Some(0) | None => false,
+        Some(end) => HeaderName::from_bytes(&part[..end]).is_ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::XForwarded;
+
+    fn head(method: &str, fields: &[(&str, &str)]) -> RequestHead {
+        let target = Target::parse(b"http://up:81/x").expect("target");
+        let client = Client {
+            address: Some(HeaderValue::from_static("9.9.9.9")),
+            scheme: Some(HeaderValue::from_static("https")),
+            host: Some(HeaderValue::from_static("front")),
+            version: "1.1".to_owned(),
+        };
+        let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        RequestHead::new(method.as_bytes(), target, fields, client).expect("head")
+    }
+
+    fn sent(
+        head: &RequestHead,
+        forwarding: Forwarding,
+        overrides: &[FieldOverride],
+    ) -> Vec<String> {
+        compose(head, BodyKind::None, &forwarding, overrides)
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
+            .collect()
+    }
+
+    #[test]
+    fn hh3_strips_before_it_adds() {
+        let head =
+            head("GET", &[("connection", "x-forwarded-for, via"), ("x-forwarded-for", "1.1.1.1")]);
+        let forwarding = Forwarding { via: true, ..Forwarding::default() };
+        let expected = [
+            "host: up:81",
+            "x-forwarded-for: 9.9.9.9",
+            "x-forwarded-proto: https",
+            "x-forwarded-host: front",
+            "via: 1.1 rack-streaming-proxy",
+        ];
+        assert_eq!(sent(&head, forwarding, &[]), expected);
+    }
+
+    #[test]
+    fn fw3_folds_and_appends_or_replaces_or_leaves_alone() {
+        let fields = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2"),
+            ("x-forwarded-proto", "http"),
+        ];
+        let head = head("GET", &fields);
+        let with =
+            |x_forwarded| sent(&head, Forwarding { x_forwarded, ..Forwarding::default() }, &[]);
+        let appended = with(XForwarded::Append);
+        assert!(appended.contains(&"x-forwarded-for: 1.1.1.1, 2.2.2.2, 9.9.9.9".to_owned()));
+        assert!(appended.contains(&"x-forwarded-proto: http".to_owned()));
+        let replaced = with(XForwarded::Replace);
+        assert!(replaced.contains(&"x-forwarded-for: 9.9.9.9".to_owned()));
+        assert!(replaced.contains(&"x-forwarded-proto: https".to_owned()));
+        assert_eq!(with(XForwarded::Off).len(), 4);
+    }
+
+    #[test]
+    fn hh10_joins_cookies_with_semicolons() {
+        assert_eq!(join_cookies(b"a=1, b=2,c=3"), b"a=1; b=2; c=3");
+        assert_eq!(join_cookies(b"a=1,2, 3; b=\"x, y\""), b"a=1,2, 3; b=\"x, y\"");
+    }
+
+    #[test]
+    fn rq5_a_post_without_a_body_says_so() {
+        let head = head("POST", &[("content-length", "7"), ("transfer-encoding", "chunked")]);
+        assert_eq!(sent(&head, off(), &[]), ["host: up:81", "content-length: 0"]);
+    }
+
+    #[test]
+    fn overrides_set_and_clear() {
+        let head = head("GET", &[("a", "1"), ("b", "2"), ("c", "3")]);
+        let set = Some(vec![HeaderValue::from_static("x"), HeaderValue::from_static("y")]);
+        let overrides = [(HeaderName::from_static("b"), set), (HeaderName::from_static("c"), None)];
+        assert_eq!(sent(&head, off(), &overrides), ["host: up:81", "a: 1", "b: x", "b: y"]);
+    }
+
+    #[test]
+    fn rq13_refuses_line_ends() {
+        let target = Target::parse(b"http://up/").expect("target");
+        let fields = [(&b"x-a"[..], &b"1\r\nx-b: 2"[..])];
+        let failure = RequestHead::new(b"GET", target, fields.into_iter(), Client::default())
+            .expect_err("refused");
+        assert_eq!(failure.kind, Kind::RequestHead);
+        assert!(failure.to_string().contains("x-a"), "{failure}");
+        assert!(!failure.to_string().contains("x-b"), "{failure}");
+    }
+
+    fn off() -> Forwarding {
+        Forwarding { x_forwarded: XForwarded::Off, ..Forwarding::default() }
+    }
+}

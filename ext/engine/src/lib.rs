@@ -1,0 +1,44 @@
+//! The upstream half of rack-streaming-proxy: HTTP exchanges, streamed, without any Ruby.
+//!
+//! A [`Client`] opens an [`Exchange`] for each request. Nothing that the caller's thread calls ever
+//! waits: it returns what is here, or asks to be called again when the [`Signal`] rings. The rooms,
+//! in the order in which a request passes them: [`client`](Client), `exchange`, `retry`, `pool`,
+//! `connector` (with `destination`, `tls`, `socket`), `headers`, `upload`, `framing`, `chunks`.
+
+mod chunks;
+mod client;
+mod connector;
+mod destination;
+mod error;
+mod exchange;
+mod fd;
+mod framing;
+mod headers;
+#[cfg(feature = "test-panics")]
+mod panics;
+mod policy;
+mod pool;
+mod report;
+mod retry;
+mod signal;
+mod socket;
+mod stats;
+mod target;
+mod tls;
+mod upload;
+mod watch;
+
+pub use bytes::Bytes;
+pub use http::{HeaderName, HeaderValue};
+
+pub use client::Client;
+pub use error::{Failure, Kind, Phase};
+pub use exchange::{BodyEvent, Exchange, HeadEvent};
+pub use headers::XForwarded;
+pub use headers::{Client as ClientFacts, FieldOverride, Forwarding, RequestHead, ResponseHead};
+pub use policy::{Policy, PoolSettings, Retry, Timeouts, TlsSettings};
+pub use report::{Attempt, Report};
+pub use signal::Signal;
+pub use stats::Snapshot;
+pub use target::{Target, TargetError};
+pub use upload::{BodyKind, Written};

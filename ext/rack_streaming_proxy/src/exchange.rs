@@ -1,0 +1,260 @@
+//! `Native::Exchange`: one request and its response.
+//!
+//! `head` and `read` answer `:again` when nothing is here; the bell then becomes readable at the
+//! next change. `close` is idempotent and may come at any moment, from any Ruby thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use magnus::prelude::*;
+use magnus::{Error, RArray, RModule, RString, Ruby, Value, method};
+use streaming_engine::{
+    BodyEvent, Bytes, Exchange as EngineExchange, HeadEvent, ResponseHead, Written,
+};
+
+use crate::bell::Bell;
+use crate::error::{failed, forked, guarded};
+use crate::fd;
+use crate::fork::Owned;
+
+#[derive(Debug)]
+struct Live {
+    /// Locked for the length of one method, never while Ruby may switch threads.
+    exchange: Mutex<EngineExchange>,
+    bell: Arc<Bell>,
+    /// The reader was sent away to wait, so the bell may have rung.
+    waited: AtomicBool,
+}
+
+impl Live {
+    fn lock(&self) -> MutexGuard<'_, EngineExchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drain first, then look: a change after this rings again.
+    fn before_look(&self) {
+        if self.waited.swap(false, Ordering::Relaxed) {
+            self.bell.drain();
+        }
+    }
+
+    fn again(&self, ruby: &Ruby) -> Value {
+        self.waited.store(true, Ordering::Relaxed);
+        ruby.to_symbol("again").as_value()
+    }
+}
+
+/// The Ruby end of an exchange.
+#[derive(Debug)]
+#[magnus::wrap(class = "Rack::StreamingProxy::Native::Exchange", free_immediately, size)]
+pub(crate) struct Exchange {
+    live: Option<Owned<Live>>,
+    #[cfg(feature = "test-panics")]
+    panic_in_drop: AtomicBool,
+}
+
+impl Exchange {
+    pub(crate) fn new(exchange: EngineExchange, bell: Arc<Bell>) -> Self {
+        let live = Live { exchange: Mutex::new(exchange), bell, waited: AtomicBool::new(false) };
+        Exchange {
+            live: Some(Owned::new(live)),
+            #[cfg(feature = "test-panics")]
+            panic_in_drop: AtomicBool::new(false),
+        }
+    }
+
+    fn live(&self, ruby: &Ruby) -> Result<&Live, Error> {
+        self.live.as_ref().and_then(Owned::get).ok_or_else(|| forked(ruby))
+    }
+
+    fn bell(ruby: &Ruby, rb_self: &Self) -> Result<i32, Error> {
+        guarded(ruby, || Ok(rb_self.live(ruby)?.bell.descriptor()))
+    }
+
+    /// `[status, [[name, value], ...], length or nil, body?]`, `:again`, `:rewind` or a failure.
+    fn head(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            live.before_look();
+            let event = live.lock().head();
+            match event {
+                Ok(HeadEvent::Head(head)) => Ok(head_value(ruby, &head)?.as_value()),
+                Ok(HeadEvent::Rewind) => Ok(ruby.to_symbol("rewind").as_value()),
+                Ok(HeadEvent::Again) => Ok(live.again(ruby)),
+                Err(failure) => Ok(failed(ruby, &failure)?.as_value()),
+            }
+        })
+    }
+
+    /// A binary String of at most `max` bytes, nil at the end, `:again`, or a failure.
+    fn read(ruby: &Ruby, rb_self: &Self, max: usize) -> Result<Value, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            live.before_look();
+            let event = live.lock().read(max);
+            match event {
+                Ok(BodyEvent::Chunks(parts)) => Ok(joined(ruby, &parts).as_value()),
+                Ok(BodyEvent::End) => Ok(ruby.qnil().as_value()),
+                Ok(BodyEvent::Again) => Ok(live.again(ruby)),
+                Err(failure) => Ok(failed(ruby, &failure)?.as_value()),
+            }
+        })
+    }
+
+    /// `:taken` (it would be), `:again` or `:stopped`.
+    fn writable(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            let written = live.lock().writable();
+            Ok(live.written(ruby, written))
+        })
+    }
+
+    fn write(ruby: &Ruby, rb_self: &Self, chunk: RString) -> Result<Value, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            let written = live.lock().write(chunk.to_bytes());
+            Ok(live.written(ruby, written))
+        })
+    }
+
+    fn finish(ruby: &Ruby, rb_self: &Self) -> Result<(), Error> {
+        guarded(ruby, || {
+            rb_self.live(ruby)?.lock().finish();
+            Ok(())
+        })
+    }
+
+    fn fail(ruby: &Ruby, rb_self: &Self, reason: String) -> Result<(), Error> {
+        guarded(ruby, || {
+            rb_self.live(ruby)?.lock().fail(reason);
+            Ok(())
+        })
+    }
+
+    /// Takes the descriptor of the client's socket, of which a duplicate is watched. False if it
+    /// cannot be duplicated.
+    fn watch(ruby: &Ruby, rb_self: &Self, descriptor: i32) -> Result<bool, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
+            live.lock().watch(socket);
+            Ok(true)
+        })
+    }
+
+    /// `[[[reused, connect, head, status, error], ...], bytes_up, bytes_down]`, times in seconds.
+    fn report(ruby: &Ruby, rb_self: &Self) -> Result<RArray, Error> {
+        guarded(ruby, || {
+            let report = rb_self.live(ruby)?.lock().report();
+            let attempts = ruby.ary_new_capa(report.attempts.len());
+            for attempt in report.attempts {
+                attempts.push((
+                    attempt.reused,
+                    attempt.connect.as_secs_f64(),
+                    attempt.head.as_secs_f64(),
+                    attempt.status,
+                    attempt.error,
+                ))?;
+            }
+            Ok(ruby.ary_new_from_values(&[
+                attempts.as_value(),
+                ruby.into_value(report.bytes_up),
+                ruby.into_value(report.bytes_down),
+            ]))
+        })
+    }
+
+    /// Ends the exchange and rings for the last time; the caller then closes the bell's IO. Does
+    /// nothing after a fork.
+    fn close(ruby: &Ruby, rb_self: &Self) -> Result<(), Error> {
+        guarded(ruby, || {
+            if let Ok(live) = rb_self.live(ruby) {
+                live.lock().close();
+                live.bell.release();
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Live {
+    fn written(&self, ruby: &Ruby, written: Written) -> Value {
+        match written {
+            Written::Taken => ruby.to_symbol("taken").as_value(),
+            Written::Again => self.again(ruby),
+            Written::Stopped => ruby.to_symbol("stopped").as_value(),
+        }
+    }
+}
+
+fn head_value(ruby: &Ruby, head: &ResponseHead) -> Result<RArray, Error> {
+    let fields = ruby.ary_new_capa(head.fields.len());
+    for (name, value) in &head.fields {
+        let name = ruby.str_new(name.as_str()).to_interned_str();
+        fields.push((name, ruby.str_from_slice(value.as_bytes())))?;
+    }
+    Ok(ruby.ary_new_from_values(&[
+        ruby.into_value(head.status),
+        fields.as_value(),
+        ruby.into_value(head.length),
+        ruby.into_value(head.body),
+    ]))
+}
+
+/// One binary String, each part copied once.
+fn joined(ruby: &Ruby, parts: &[Bytes]) -> RString {
+    if let [only] = parts {
+        return ruby.str_from_slice(only);
+    }
+    let whole = ruby.str_buf_new(parts.iter().map(Bytes::len).sum());
+    for part in parts {
+        whole.cat(part);
+    }
+    whole
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // A panic in a finalizer would end the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let live = self.live.take();
+            #[cfg(feature = "test-panics")]
+            assert!(!self.panic_in_drop.load(Ordering::Relaxed), "a panic asked for by a test");
+            drop(live);
+        }));
+    }
+}
+
+#[cfg(feature = "test-panics")]
+impl Exchange {
+    fn panic(ruby: &Ruby, _rb_self: &Self) -> Result<(), Error> {
+        guarded(ruby, || panic!("a panic at the border, asked for by a test"))
+    }
+
+    fn panic_in_drop(&self) {
+        self.panic_in_drop.store(true, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Exchange", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_method("bell", method!(Exchange::bell, 0))?;
+    class.define_method("head", method!(Exchange::head, 0))?;
+    class.define_method("read", method!(Exchange::read, 1))?;
+    class.define_method("writable", method!(Exchange::writable, 0))?;
+    class.define_method("write", method!(Exchange::write, 1))?;
+    class.define_method("finish", method!(Exchange::finish, 0))?;
+    class.define_method("fail", method!(Exchange::fail, 1))?;
+    class.define_method("watch", method!(Exchange::watch, 1))?;
+    class.define_method("report", method!(Exchange::report, 0))?;
+    class.define_method("close", method!(Exchange::close, 0))?;
+    #[cfg(feature = "test-panics")]
+    {
+        class.define_method("panic", method!(Exchange::panic, 0))?;
+        class.define_method("panic_in_drop", method!(Exchange::panic_in_drop, 0))?;
+    }
+    Ok(())
+}

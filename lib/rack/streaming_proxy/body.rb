@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+require_relative "buffering"
+
+module Rack
+  module StreamingProxy
+    # The body of a Rack response: yields the upstream's bytes as they come, once. `close` may come
+    # at any moment, also without `each`, and frees the upstream's connection.
+    class Body
+      LAST_CHUNK = "0\r\n\r\n"
+      private_constant :LAST_CHUNK
+
+      # @param session [Session]
+      # @param server [Server::Generic]
+      # @param log [Log]
+      # @param response [Response]
+      # @param framed [Boolean] whether chunked framing is ours to write
+      def initialize(session, server, log, response, framed)
+        @session = session
+        @server = server
+        @log = log
+        @response = response
+        @framed = framed
+      end
+
+      # Yields the body; may block between chunks.
+      #
+      # @yieldparam chunk [String] binary, at most 256 KiB and its framing
+      # @raise [BodyError] if the upstream's response was cut short
+      def each
+        Buffering.notice(@response, @log)
+        while (chunk = @session.read)
+          yield @framed ? "#{chunk.bytesize.to_s(16)}\r\n".b << chunk << "\r\n" : chunk
+        end
+        yield LAST_CHUNK if @framed
+        @whole = true
+      rescue BodyError => e
+        @failure = e
+        @server.cut(@response.length)
+        raise
+      ensure
+        # A killed thread may never come to close.
+        close unless @whole
+      end
+
+      # Ends the exchange. Idempotent.
+      def close
+        return if @closed
+
+        @closed = true
+        @session.close
+        @log.finish(@response.status, @session.report, outcome)
+      end
+
+      private
+
+      def outcome
+        return @failure.message if @failure
+
+        "the body was not read to its end" unless @whole
+      end
+    end
+  end
+end

@@ -1,0 +1,124 @@
+# frozen_string_literal: true
+
+require "logger"
+
+module Rack
+  module StreamingProxy
+    # The settings of one middleware, resolved: frozen, shared by all its requests.
+    #
+    # Layers are merged late, the later one winning: defaults, `config.streaming_proxy` in Rails,
+    # {Proxy}'s and its subclasses' accessors, the middleware's keywords, the {Target}'s options.
+    # Each layer is checked when it is given.
+    class Configuration
+      LONGEST = 200
+      private_constant :LONGEST
+
+      class << self
+        # @return [Integer] changes whenever a class accessor or Rails' configuration changes
+        attr_reader :version
+
+        # @return [Hash{Symbol => Object}] the settings from `config.streaming_proxy`
+        attr_reader :rails
+
+        # Takes the settings of `config.streaming_proxy`.
+        #
+        # @param settings [Hash{Symbol => Object}]
+        # @raise [ConfigurationError]
+        def rails=(settings)
+          @rails = check(settings)
+          touch
+        end
+
+        # Says that a layer has changed.
+        # @api private
+        def touch
+          @version += 1
+        end
+
+        # @param settings [Hash{Symbol => Object}]
+        # @return [Hash{Symbol => Object}] the same, frozen
+        # @raise [ConfigurationError] for an unknown name or a value that will not do
+        def check(settings)
+          settings.each do |name, value|
+            setting = Settings::ALL[name] || raise(ConfigurationError, unknown(name))
+            next if setting.check.call(value)
+
+            raise ConfigurationError,
+                  "#{name}: #{readable(name, value)} will not do; it takes #{setting.takes}"
+          end
+          settings.to_h.freeze
+        end
+
+        # @param value [Object] what somebody wrote
+        # @return [String] the same, without credentials, in at most 200 bytes
+        def redact(value)
+          text = value.inspect.gsub(%r{//[^/\s"]*@}, "//[FILTERED]@").scrub("?")
+          text.bytesize > LONGEST ? "#{text.byteslice(0, LONGEST - 3).scrub("")}..." : text
+        end
+
+        private
+
+        def unknown(name)
+          hint = Settings::ELSEWHERE[name.to_sym] if name.respond_to?(:to_sym)
+          return "#{name} is no setting here: use #{hint}" if hint
+
+          "#{redact(name)} is no setting; there are #{Settings::ALL.keys.join(", ")}"
+        end
+
+        # Header values may be secrets: only what is wrong is named.
+        def readable(name, value)
+          return redact(value) unless name == :headers && value.is_a?(Hash)
+
+          wrong = value.find { |header, values| !Settings.header?(header, values) }
+          "the header #{redact(wrong.first)}"
+        end
+      end
+
+      @version = 0
+      @rails = {}.freeze
+
+      # @return [Native::Policy] what the engine needs to know
+      attr_reader :policy
+
+      Settings::ALL.each_key do |name|
+        define_method(name) { @settings.fetch(name) }
+      end
+
+      # @param layers [Array<Hash{Symbol => Object}>] checked settings, the last one winning
+      def initialize(*layers)
+        @settings = Settings::DEFAULTS.merge(*layers)
+        @settings[:logger] ||= default_logger
+        @settings.freeze
+        @policy = Native::Policy.new(for_engine)
+        freeze
+      end
+
+      # @param options [Hash{Symbol => Object}] a {Target}'s
+      # @return [Configuration] these settings with those on top
+      def with(options)
+        options.empty? ? self : Configuration.new(@settings, options)
+      end
+
+      private
+
+      def default_logger
+        (if defined?(::Rails) && ::Rails.respond_to?(:logger)
+           ::Rails.logger
+         end) || ::Logger.new($stdout)
+      end
+
+      def for_engine
+        @settings.merge(ca_file: @settings[:ca_file]&.then { |path| ::File.expand_path(path) },
+                        headers: header_lines)
+      end
+
+      # A value may hold several lines, as in Rack 2.
+      def header_lines
+        @settings[:headers].map do |name, values|
+          lines = values && Array(values).flat_map { |value| value.split("\n") }
+          [name.to_s, lines]
+        end
+      end
+    end
+  end
+end

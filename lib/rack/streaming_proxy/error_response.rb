@@ -1,0 +1,34 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # What a client gets when there is no response to pass on: the status and its name in plain
+    # text, nothing of what went wrong.
+    # @api private
+    module ErrorResponse
+      REASONS = {
+        400 => "Bad Request", 405 => "Method Not Allowed", 413 => "Payload Too Large",
+        502 => "Bad Gateway", 503 => "Service Unavailable", 504 => "Gateway Timeout"
+      }.freeze
+      METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
+
+      # @param error [Failure]
+      # @return [Array(Integer, Hash, Array<String>)]
+      def self.for(error)
+        plain(error.status)
+      end
+
+      # A tunnel is not what a reverse proxy offers (RFC 9110 section 9.3.6).
+      def self.method_not_allowed
+        plain(405, [["allow", METHODS]])
+      end
+
+      def self.plain(status, fields = [])
+        text = "#{status} #{REASONS.fetch(status)}"
+        fields += [["content-type", "text/plain"]]
+        [status, RackHeaders.from(fields, text.bytesize), [text]]
+      end
+      private_class_method :plain
+    end
+  end
+end

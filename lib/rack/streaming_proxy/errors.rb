@@ -1,0 +1,156 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # In every exception of this library: `rescue Rack::StreamingProxy::Failure` catches any.
+    module Failure
+      # @return [String, nil] `scheme://host:port` of the upstream
+      attr_reader :upstream
+
+      # @return [Symbol, nil] `:connect`, `:tls`, `:head`, `:body`, `:idle` or `:total`
+      attr_reader :phase
+
+      # @param message [String, nil]
+      # @param upstream [String, nil] `scheme://host:port`
+      # @param phase [Symbol, nil]
+      def initialize(message = nil, upstream: nil, phase: nil)
+        super(message)
+        @upstream = upstream
+        @phase = phase
+      end
+
+      # @return [Integer] the HTTP status that this failure means for the client
+      def status = 500
+    end
+
+    # What the library raises outside a response's body.
+    class Error < RuntimeError
+      include Failure
+    end
+
+    # A defect of this library.
+    class UnknownError < Error; end
+
+    # A setting, or what the block returned, cannot be used. Always propagates.
+    class ConfigurationError < Error; end
+
+    # The upstream answered with a 5xx and `raise_on_5xx` is set.
+    class HttpServerError < Error
+      # @return [Integer] the upstream's status
+      attr_reader :status
+
+      # @return [String] the URL, without credentials and query
+      attr_reader :url
+
+      # @param message [String, nil]
+      # @param status [Integer]
+      # @param url [String, nil]
+      def initialize(message = nil, status: 500, url: nil, **facts)
+        super(message, **facts)
+        @status = status
+        @url = url
+      end
+    end
+
+    # The client's request cannot be sent as HTTP.
+    class RequestError < Error
+      # @return [Integer] 400
+      def status = 400
+    end
+
+    # The client left before the response's head.
+    class ClientGone < Error
+      # @return [Integer] 499, which no client ever sees
+      def status = 499
+    end
+
+    # Something about the upstream: the exchange brought no response.
+    class UpstreamError < Error
+      # @return [Integer] 502
+      def status = 502
+    end
+
+    # The upstream could not be reached: name not resolved, connection refused or reset.
+    class ConnectError < UpstreamError; end
+
+    # The TLS handshake failed or the certificate was not accepted.
+    class TlsError < UpstreamError; end
+
+    # The upstream broke HTTP, or closed the connection where it may not.
+    class ProtocolError < UpstreamError; end
+
+    # The destination policy refuses the upstream's address.
+    class DestinationRefused < UpstreamError; end
+
+    # One of the timeouts passed; {Failure#phase} says which.
+    class TimeoutError < UpstreamError
+      # @return [Integer] 504
+      def status = 504
+    end
+
+    # No connection was to be had in time.
+    class Overloaded < UpstreamError
+      # @return [Integer] 503
+      def status = 503
+    end
+
+    # The client's body could not be read to its end.
+    class RequestBodyError < UpstreamError
+      # @return [Integer] 400
+      def status = 400
+    end
+
+    # A response was cut short. Raised in the body's `each`; servers take an EOFError for a broken
+    # connection and end it, where any other error would be written into the body.
+    class BodyError < EOFError
+      include Failure
+
+      # @return [Integer] the status that the failure would have had before the head
+      attr_reader :status
+
+      # @param message [String, nil]
+      # @param status [Integer]
+      def initialize(message = nil, status: 502, **facts)
+        super(message, **facts)
+        @status = status
+      end
+    end
+
+    # From the facts of a failure, as the engine tells them, to an exception with its cause.
+    # @api private
+    module Failure
+      CLASSES = {
+        resolve: ConnectError, connect: ConnectError, tls: TlsError, timeout: TimeoutError,
+        protocol: ProtocolError, destination: DestinationRefused, request_head: RequestError,
+        request_body: RequestBodyError, client_gone: ClientGone
+      }.freeze
+      private_constant :CLASSES
+
+      # @param facts [Array] `[:failed, kind, phase, upstream, message, errno]`
+      # @raise [Error]
+      def self.raise_from(facts)
+        _failed, kind, phase, upstream, message, errno = facts
+        error = CLASSES.fetch(kind, UnknownError).new(message, upstream:, phase:)
+        raise error, cause: cause_of(kind, message, errno)
+      end
+
+      # @param error [Failure]
+      # @raise [BodyError] which tells the same in mid-body
+      def self.raise_in_body(error)
+        facts = { upstream: error.upstream, phase: error.phase, status: error.status }
+        raise BodyError.new(error.message, **facts), cause: error
+      end
+
+      def self.cause_of(kind, message, errno)
+        return SystemCallError.new(nil, errno) if errno
+
+        case kind
+        when :resolve then SocketError.new(message)
+        when :timeout then Errno::ETIMEDOUT.new
+        when :protocol then EOFError.new(message)
+        end
+      end
+      private_class_method :cause_of
+    end
+  end
+end

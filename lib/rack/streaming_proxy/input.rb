@@ -1,0 +1,109 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # The client's request body: how long it is said to be, and its bytes as they can be read.
+    # Never reads past its Content-Length.
+    # @api private
+    class Input
+      # @return [Integer, Symbol, nil] bytes, `:chunked` for a body of unknown length, nil for none
+      attr_reader :kind
+
+      # @return [#read] what the server gave
+      attr_reader :source
+
+      # @param env [Hash]
+      # @param size [Integer] bytes to read at once
+      # @raise [RequestError] if it is not clear how long the body is
+      def initialize(env, size)
+        @source = env["rack.input"]
+        @size = size
+        @rewindable = @source.respond_to?(:rewind) && rewind_source
+        @kind = length_of(env)
+        restart
+      end
+
+      # @return [Boolean] whether {#rewind} will do
+      def rewindable? = @rewindable
+
+      # The next bytes; may block where the server's input does.
+      #
+      # @return [String, nil] nil at the end
+      def read
+        return if @ended
+
+        chunk = @peeked || read_source
+        @peeked = nil
+        @ended = chunk.nil?
+        @left -= chunk.bytesize if chunk && @left
+        @ended = true if @left&.zero?
+        chunk
+      end
+
+      # @return [Boolean] whether all has been read
+      def ended? = @ended
+
+      # Begins again at the first byte.
+      def rewind
+        rewind_source
+        restart
+      end
+
+      private
+
+      def restart
+        @left = @kind if @kind.is_a?(Integer)
+        @ended = @kind.nil?
+      end
+
+      # Rack::MethodOverride may have read it before us; Rack 3 does not rewind.
+      def rewind_source
+        @source.rewind
+        true
+      rescue Errno::ESPIPE, IOError
+        false
+      end
+
+      # RFC 9112 section 6.3; servers let more through than may be believed.
+      def length_of(env)
+        length = env["CONTENT_LENGTH"].to_s
+        coding = env["HTTP_TRANSFER_ENCODING"]
+        return chunked(env, coding, length) if coding
+        return (peek ? :chunked : nil) if length.empty?
+
+        raise RequestError, "the request's Content-Length is malformed" unless
+          length.match?(/\A\d{1,18}\z/)
+
+        length.to_i.nonzero?
+      end
+
+      def chunked(env, coding, length)
+        raise RequestError, "the request has both Transfer-Encoding and Content-Length" unless
+          length.empty?
+        raise RequestError, "the request's Transfer-Encoding is not exactly \"chunked\"" unless
+          coding.casecmp?("chunked")
+        raise RequestError, "the request has Transfer-Encoding in HTTP/1.0" if
+          env["SERVER_PROTOCOL"] == "HTTP/1.0"
+
+        :chunked
+      end
+
+      # A server that de-chunks may tell neither length nor coding: then the bytes tell.
+      def peek
+        @peeked = @source && read_source
+      end
+
+      def read_source
+        size = [@size, @left || @size].min
+        chunk = @source.respond_to?(:readpartial) ? read_partial(size) : @source.read(size)
+        chunk unless chunk.nil? || chunk.empty?
+      end
+
+      def read_partial(size)
+        @source.readpartial(size)
+      rescue EOFError
+        nil
+      end
+    end
+  end
+end

@@ -1,0 +1,139 @@
+# frozen_string_literal: true
+
+require_relative "client_request"
+require_relative "error_response"
+
+module Rack
+  module StreamingProxy
+    # The middleware. Its block (or a subclass's {#destination_uri}) gets each request and says
+    # where it goes; the upstream's response is streamed back. One object serves all threads and
+    # keeps nothing of a request.
+    #
+    # @example
+    #   use Rack::StreamingProxy::Proxy do |request|
+    #     "http://search.internal#{request.fullpath}" if request.path.start_with?("/search")
+    #   end
+    class Proxy
+      class << self
+        # @!method logger
+        #   Every setting has such a reader and writer on the class, inherited by subclasses.
+        #   @return [Object] the value in force for middlewares of this class
+        # @!method logger=(value)
+        #   @raise [ConfigurationError]
+        Settings::ALL.each_key do |name|
+          define_method(name) { Configuration.new(*layers).public_send(name) }
+          define_method(:"#{name}=") { |value| set(name, value) }
+        end
+
+        # @return [Array<Hash{Symbol => Object}>] the settings of this class, the most general first
+        # @api private
+        def layers
+          inherited = self == Proxy ? [Configuration.rails] : superclass.layers
+          inherited + [@settings || {}]
+        end
+
+        private
+
+        def set(name, value)
+          checked = Configuration.check(name => value)
+          @settings = (@settings || {}).merge(checked).freeze
+          Configuration.touch
+        end
+      end
+
+      # @param app [#call] gets the requests for which the block returns nil or false
+      # @param options [Hash{Symbol => Object}] settings; they win over the class's
+      # @yieldparam request [Rack::Request]
+      # @yieldreturn [String, URI, Target, nil, false] where the request goes
+      # @raise [ConfigurationError] for an unknown or malformed setting, or without a block
+      def initialize(app, **options, &block)
+        @app = app
+        @options = Configuration.check(options)
+        @block = block
+        return if block || method(:destination_uri).owner != Proxy
+
+        raise ConfigurationError, "#{self.class} needs a block that returns the URL of a request, " \
+                                  "or a subclass that overrides destination_uri(request)"
+      end
+
+      # Answers a request; blocks until the upstream's head is here.
+      #
+      # @param env [Hash]
+      # @return [Array(Integer, Hash, #each)]
+      # @raise [ConfigurationError] if the block returns what is no URL
+      # @raise [HttpServerError] under `raise_on_5xx`
+      # @raise [UpstreamError, RequestError] under `raise_on_error`
+      def call(env)
+        rack_request = ClientRequest.new(env)
+        target = Target.wrap(destination_uri(rack_request))
+        target ? forward(target, rack_request) : @app.call(env)
+      end
+
+      # Where a request goes. Subclasses may override it instead of giving a block.
+      #
+      # @param request [Rack::Request]
+      # @return [String, URI, Target, nil, false] nil or false: to the application inside
+      def destination_uri(request)
+        @block.call(request)
+      rescue LocalJumpError => e
+        # `return` in a block whose method has returned.
+        raise unless e.reason == :return
+
+        e.exit_value
+      end
+
+      private
+
+      def forward(target, rack_request)
+        settings = configuration.with(target.options)
+        return ErrorResponse.method_not_allowed if rack_request.request_method == "CONNECT"
+
+        log = Log.new(settings, "#{rack_request.request_method} #{target}")
+        exchange(target, rack_request, settings, log)
+      rescue UpstreamError, RequestError => e
+        raise if settings.raise_on_error
+
+        ErrorResponse.for(e)
+      rescue ClientGone => e
+        [e.status, {}, []]
+      end
+
+      def exchange(target, rack_request, settings, log)
+        server = Server.for(rack_request.env)
+        session = nil
+        request = Request.new(target, rack_request, server)
+        log.start(request.fields)
+        session = Session.new(request, settings.policy, server)
+        head = session.head
+        log.head(head[0], head[1], session.report)
+        refuse_5xx(head[0], target, settings)
+        answer = Response.new(head, session, server, log).to_a
+      rescue Error => e
+        log.failed(e, session&.report || [[], 0, 0])
+        raise
+      ensure
+        session&.close unless answer
+      end
+
+      def refuse_5xx(status, target, settings)
+        return unless settings.raise_on_5xx && (500..599).cover?(status)
+
+        message = "upstream #{target.origin} answered #{status} (#{target})"
+        facts = { status:, url: target.to_s, upstream: target.origin, phase: :head }
+        raise HttpServerError.new(message, **facts)
+      end
+
+      # The settings in force, merged anew after an accessor has changed. Two threads may both
+      # merge: the results are equal.
+      def configuration
+        version, configuration = @merged
+        return configuration if version == Configuration.version
+
+        version = Configuration.version
+        configuration = Configuration.new(*self.class.layers, @options)
+        @merged = [version, configuration].freeze
+        configuration
+      end
+    end
+  end
+end

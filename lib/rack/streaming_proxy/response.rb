@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+require_relative "body"
+require_relative "rack_headers"
+
+module Rack
+  module StreamingProxy
+    # An upstream's response as a Rack response.
+    class Response
+      # @return [Integer]
+      attr_reader :status
+
+      # @param head [Array] `[status, fields, length or nil, body?]`
+      # @param session [Session]
+      # @param server [Server::Generic]
+      # @param log [Log]
+      def initialize(head, session, server, log)
+        @status, @fields, @length, @has_body = head
+        @session = session
+        @server = server
+        @log = log
+      end
+
+      # @return [Array(Integer, Hash, #each)] status, headers, body
+      def to_a
+        @server.prepare(@length) if @has_body
+        return [@status, headers, bodiless] unless @has_body
+
+        framed = @server.frames?(@length)
+        headers = self.headers
+        headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framed
+        [@status, headers, Body.new(@session, @server, @log, self, framed)]
+      end
+
+      # @return [Integer, nil] bytes of the body, if the upstream said so
+      attr_reader :length
+
+      # @return [Boolean] whether Rack 2's Rack::ETag would collect this response
+      def digestible?
+        [200, 201].include?(@status) &&
+          @fields.none? { |name,| %w[etag last-modified].include?(name) }
+      end
+
+      private
+
+      def headers
+        fields = entity? ? @fields : @fields.reject { |name,| name == "content-type" }
+        RackHeaders.from(fields, entity? ? @length : nil)
+      end
+
+      # Rack allows neither type nor length on these.
+      def entity?
+        ![204, 304].include?(@status)
+      end
+
+      # Servers differ in what they do with a body that may not be sent: there is none.
+      def bodiless
+        @session.close
+        @log.finish(@status, @session.report)
+        []
+      end
+    end
+  end
+end

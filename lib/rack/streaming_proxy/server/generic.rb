@@ -1,0 +1,61 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    module Server
+      # A server of which nothing is known: the body is yielded, the server frames it, the client's
+      # socket is out of reach.
+      # @api private
+      class Generic
+        # @param env [Hash]
+        def initialize(env)
+          @env = env
+          @http10 = (env["SERVER_PROTOCOL"] || env["HTTP_VERSION"]) == "HTTP/1.0"
+        end
+
+        # @return [IO, nil] the client's socket
+        def client_socket = nil
+
+        # @return [Integer] bytes to ask of `rack.input` at once
+        def input_size = 64 * 1024
+
+        # @return [Boolean] whether reading the request's body waits for the client
+        def input_blocks? = false
+
+        # Waits until reading the request's body would not block, or the bell has rung.
+        #
+        # @return [Boolean] whether to read
+        def input_ready?(_input, _bell) = true
+
+        # Called when the head is known and before it is given to the server.
+        #
+        # @param length [Integer, nil] the body's length, if known
+        def prepare(length); end
+
+        # @param length [Integer, nil] the body's length, if known
+        # @return [Boolean] whether the body must be sent in chunks that we frame ourselves
+        def frames?(_length) = false
+
+        # Sends what the server has been given and may be holding back. Called before each wait.
+        def push; end
+
+        # Makes a truncation visible that the exception in `each` alone would not show.
+        #
+        # @param length [Integer, nil] the body's length, if known
+        def cut(_length); end
+
+        private
+
+        # Closing then sends a RST, where a FIN would look like the end of the body.
+        def reset_on_close(socket)
+          socket = socket.to_io
+          return unless socket.is_a?(::BasicSocket) && !socket.local_address.unix?
+
+          socket.setsockopt(::Socket::Option.linger(true, 0))
+        rescue SystemCallError, IOError
+          nil # It is closed already: nothing can look whole.
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,134 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # One exchange with an upstream: feeds the upload, waits, reads. The only place that waits, and
+    # it waits on the exchange's bell: the GVL is free, and Thread#kill, Thread#raise, Timeout and a
+    # Fiber scheduler work as in any Ruby wait.
+    class Session
+      # Bytes that one crossing of the border brings at most.
+      CHUNK = 256 * 1024
+      # Seconds of silence after which the client's socket is watched for its leaving.
+      SILENCE = 0.25
+      private_constant :CHUNK, :SILENCE
+
+      # @param request [Request]
+      # @param policy [Native::Policy]
+      # @param server [Server::Generic]
+      # @raise [RequestError] if the request cannot be sent as HTTP
+      def initialize(request, policy, server)
+        @server = server
+        @input = request.input
+        @exchange = opened(request, policy)
+        @bell = IO.for_fd(@exchange.bell, autoclose: false)
+        @feeding = !@input.kind.nil?
+      end
+
+      # Waits for the response's head; may block.
+      #
+      # @return [Array] `[status, fields, length or nil, body?]`
+      # @raise [UpstreamError, RequestError, ClientGone]
+      def head
+        loop do
+          head = ready { @exchange.head }
+          return head unless head == :rewind
+
+          @input.rewind
+          @feeding = true
+        end
+      end
+
+      # Waits for the next bytes of the response's body; may block.
+      #
+      # @return [String, nil] binary; nil at the end
+      # @raise [BodyError] if the body was cut short
+      def read
+        ready { @exchange.read(CHUNK) }
+      rescue Error => e
+        Failure.raise_in_body(e)
+      rescue SystemCallError, IOError => e
+        raise BodyError, "the exchange broke off: #{e.message}"
+      end
+
+      # @return [Array] `[attempts, bytes_up, bytes_down]`
+      def report
+        @exchange.report
+      end
+
+      # Ends the exchange; the upstream's connection is shut down if it is still in use. Idempotent.
+      def close
+        return if @closed
+
+        @closed = true
+        @exchange.close
+        @bell.autoclose = true
+        @bell.close
+      end
+
+      private
+
+      def opened(request, policy)
+        exchange = request.open(policy)
+        exchange.is_a?(Array) ? Failure.raise_from(exchange) : exchange
+      end
+
+      # Looks, and while there is nothing, feeds the upload or waits for the bell.
+      def ready
+        loop do
+          result = yield
+          return checked(result) unless result == :again
+
+          feed || wait
+        end
+      end
+
+      def checked(result)
+        result.is_a?(Array) && result.first == :failed ? Failure.raise_from(result) : result
+      end
+
+      # Moves what can be moved without waiting on the upstream.
+      #
+      # @return [Boolean] whether to look again before waiting
+      def feed
+        fed = false
+        while @feeding
+          case @exchange.writable
+          when :again then break
+          when :stopped then @feeding = false
+          else
+            fed = true
+            break unless @server.input_ready?(@input.source, @bell)
+
+            feed_chunk
+            break if @server.input_blocks?
+          end
+        end
+        fed
+      end
+
+      def feed_chunk
+        chunk = @input.read
+        @exchange.write(chunk) if chunk
+        return unless @input.ended?
+
+        @feeding = false
+        @exchange.finish
+      rescue SystemCallError, IOError => e
+        @feeding = false
+        reason = "the request body could not be read: #{e.class}: #{e.message}"
+        @exchange.fail(reason)
+        raise RequestBodyError.new(reason, phase: :head)
+      end
+
+      def wait
+        @server.push
+        return @bell.wait_readable if @watched
+        return if @bell.wait_readable(SILENCE)
+
+        @watched = true
+        socket = @server.client_socket
+        @exchange.watch(socket.fileno) if socket
+      end
+    end
+  end
+end

@@ -1,0 +1,141 @@
+# frozen_string_literal: true
+
+RSpec.describe "A client that has gone" do
+  # Tells when the proxy ended the connection, and what had been asked for.
+  def start_watching_upstream
+    @ended = EventQueue.new("end of the upstream's connection")
+    @ready = EventQueue.new("request at the upstream")
+    @upstream = start_upstream do |connection|
+      act = connection.read_head.target[/\w+/]
+      send(:"act_#{act}", connection)
+      @ready << true
+      @ended << [connection.wait_for_end(within: 20), Deadline.now]
+    end
+  end
+
+  # Says nothing at all.
+  def act_silent(_connection); end
+
+  # Says something, then nothing more.
+  def act_begun(connection)
+    connection.begin_chunked
+    connection.chunk("x")
+  end
+
+  # Says a head and a length, then nothing more.
+  def act_head(connection)
+    connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+  end
+
+  # Goes on for ever.
+  def act_ticking(connection)
+    act_begun(connection)
+    in_thread do
+      loop do
+        connection.chunk("tick")
+        sleep 0.05
+      end
+    rescue IOError, SystemCallError
+      nil
+    end
+  end
+
+  # @return [Float] seconds from the client's leaving to the upstream's end
+  def seconds_until_ended
+    left = Deadline.now
+    yield
+    how, moment = @ended.pop(within: 5)
+    expect(how).not_to be_nil
+    moment - left
+  end
+
+  { "Puma" => { kind: :puma }, "Unicorn" => { kind: :unicorn },
+    "Puma on a Unix socket" => { kind: :puma, unix: true } }.each do |name, how|
+    context "on #{name}" do
+      once do
+        start_watching_upstream
+        @server = start_server(how[:kind], RackupText.proxy,
+                               env: { "UPSTREAM" => @upstream.url("") }, **how.slice(:unix))
+      end
+
+      { "silent" => "before the head", "head" => "after a head without body",
+        "begun" => "in the middle of a silent body",
+        "ticking" => "in the middle of a body that goes on" }.each do |path, moment|
+        %i[close reset].each do |leaving|
+          it "is noticed within 1 s #{moment} (#{leaving})", id: "ST4" do
+            client = connect(@server)
+            client.get("/#{path}")
+            @ready.pop
+            client.read_head if %w[begun ticking].include?(path)
+            expect(seconds_until_ended { client.public_send(leaving) }).to be < 1
+          end
+        end
+      end
+
+      it "is noticed also behind pipelined bytes", id: "ST4" do
+        client = connect(@server)
+        client.get("/silent")
+        @ready.pop
+        client.write("GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+        expect(seconds_until_ended { client.close }).to be < 1
+      end
+
+      it "is noticed within 1 s after a long silence", id: "ST4" do
+        client = connect(@server)
+        client.get("/begun")
+        @ready.pop
+        client.read_head
+        sleep 1
+        expect(seconds_until_ended { client.close }).to be < 1
+      end
+
+      it "is no error of the application, and one line in the log" do
+        client = connect(@server)
+        client.get("/silent/logged")
+        @ready.pop
+        client.close
+        @ended.pop
+        line = @server.output.wait_for(/^.*logged.*499.*$|^.*499.*logged.*$/i, within: 2)[0]
+        expect(line).to include("[Rack::StreamingProxy] ")
+        expect(@server.output.to_s).not_to match(/Traceback|Error reached|app error/)
+      end
+
+      it "leaves the server serving" do
+        client = connect(@server)
+        client.get("/silent")
+        @ready.pop
+        seconds_until_ended { client.close }
+        again = connect(@server)
+        again.get("/__pid")
+        expect(again.read_response.status).to eq(200)
+        expect(@server.stats).to include(exchanges: 0)
+      end
+    end
+  end
+
+  it "does not withhold the server's own end of the connection" do
+    upstream = start_upstream do |connection|
+      connection.read_head
+      sleep 0.5 # long enough for the watch over the client to begin
+      connection.respond(200, {}, "done")
+      connection.wait_for_end
+    end
+    server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+    client = connect(server)
+    client.get("/", { "Connection" => "close" })
+    expect(elapsed { client.read_to_end(within: 5) }).to be < 1
+    expect(client.ending).to eq(:fin)
+  end
+
+  it "that only waits is left alone" do
+    upstream = start_upstream do |connection|
+      connection.read_head
+      sleep 1.5
+      connection.respond(200, {}, "late")
+    end
+    server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+    client = connect(server)
+    client.get
+    expect(client.read_response(within: 5).body).to eq("late")
+  end
+end

@@ -1,0 +1,185 @@
+# frozen_string_literal: true
+
+# Law 3: no thread, lock, pool or socket crosses a fork; at exit nothing hangs.
+RSpec.describe "A process that forks or ends" do
+  prelude = <<~RUBY
+    require "rack/mock"
+    $stdout.sync = true
+    APP = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do |request|
+      ENV.fetch("UPSTREAM") + request.fullpath
+    end
+
+    def get(path)
+      status, _, body = APP.call(Rack::MockRequest.env_for(path))
+      text = +""
+      body.each { |chunk| text << chunk; yield text if block_given? }
+      body.close
+      [status, text]
+    end
+  RUBY
+
+  # /whole answers; /stream sends "a", and "b" after /go; /hang never goes on; /silent says nothing.
+  let(:upstream) do
+    start_upstream do |connection|
+      loop do
+        case connection.read_head(within: 30).target
+        when "/whole" then connection.respond(200, {}, "whole")
+        when "/stream" then stream(connection)
+        when "/go"
+          go_on << true
+          connection.respond
+        when "/ended" then connection.respond(200, {}, (!upstream.connections[0].ending.nil?).to_s)
+        when "/silent" then connection.wait_for_end(within: 30)
+        when "/hang"
+          connection.begin_chunked
+          connection.chunk("a")
+          connection.wait_for_end(within: 30)
+        end
+      end
+    end
+  end
+
+  let(:go_on) { EventQueue.new("sign to go on") }
+
+  def stream(connection)
+    connection.begin_chunked
+    connection.chunk("a")
+    go_on.pop(within: 20)
+    connection.chunk("b")
+    connection.end_chunked
+  end
+
+  define_method(:script) do |text, within: 15|
+    RubyScript.run(prelude + text, env: { "UPSTREAM" => upstream.url("") }, within:)
+  end
+
+  it "starts nothing at require and initialize" do
+    result = script(<<~RUBY)
+      p Dir.children("/proc/self/task").size
+    RUBY
+    bare_ruby = RubyScript.run('p Dir.children("/proc/self/task").size')
+    expect(result.output).to eq(bare_ruby.output)
+    expect(upstream.connections).to be_empty
+  end
+
+  it "works in parent and child after use, each on connections of its own", id: "CN9" do
+    result = script(<<~RUBY)
+      get("/whole")
+      child = fork do
+        p [:child, *get("/whole")]
+        p [:child, *get("/whole")]
+      end
+      Process.wait(child)
+      p $?.success?
+      p [:parent, *get("/whole")]
+    RUBY
+    expect(result.output).to eq(<<~TEXT)
+      [:child, 200, "whole"]
+      [:child, 200, "whole"]
+      true
+      [:parent, 200, "whole"]
+    TEXT
+    expect(upstream.connections.map { |connection| connection.heads.size }).to eq([2, 2])
+  end
+
+  it "goes on with its stream while a child streams and ends", id: "CN9" do
+    result = script(<<~RUBY)
+      forked = false
+      p([:parent, *get("/stream") do
+        next if forked
+        forked = true
+        child = fork { p [:child, *get("/stream") { |text| get("/go") if text == "a" }] }
+        Process.wait(child)
+        p $?.success?
+        get("/go")
+      end])
+    RUBY
+    expect(result.output)
+      .to eq(%([:child, 200, "ab"]\ntrue\n[:parent, 200, "ab"]\n))
+  end
+
+  it "is not disturbed by what a child does with an inherited body" do
+    result = script(<<~RUBY)
+      _, _, body = APP.call(Rack::MockRequest.env_for("/stream"))
+      child = fork do
+        body.close
+        GC.start
+        begin
+          body.each {}
+        rescue IOError, Rack::StreamingProxy::Failure
+          nil
+        end
+      end
+      Process.wait(child)
+      p $?.success?
+      text = +""
+      begin
+        Timeout.timeout(1) { body.each { |chunk| text << chunk } }
+      rescue Timeout::Error
+        p text
+      end
+    RUBY
+    expect(result.output).to eq(%(true\n"a"\n))
+  end
+
+  it "leaves its upstream alone when a child ends, however it ends" do
+    result = script(<<~RUBY)
+      get("/whole")
+      [-> { exit }, -> { exit! }, -> { GC.start; exit }, -> { Process.kill("KILL", $$) }].each do |way|
+        Process.wait(fork(&way))
+        p get("/whole")
+      end
+    RUBY
+    expect(result.output).to eq(%([200, "whole"]\n) * 4)
+    expect(upstream.connections.size).to eq(1)
+  end
+
+  it "ends a connection for the upstream to see while a forked child lives" do
+    result = script(<<~RUBY)
+      _, _, body = APP.call(Rack::MockRequest.env_for("/hang"))
+      child = fork { sleep }
+      body.close
+      sleep 1
+      puts get("/ended").last
+      Process.kill("KILL", child)
+      Process.wait(child)
+    RUBY
+    expect(result.output).to eq("true\n")
+  end
+
+  it "works after Process.daemon" do
+    result = script(<<~RUBY)
+      get("/whole")
+      Process.daemon(true, true)
+      p get("/whole")
+    RUBY
+    expect(result.output).to eq(%([200, "whole"]\n))
+  end
+
+  it "works after use in a thread that has ended" do
+    result = script(<<~RUBY)
+      Thread.new { get("/whole") }.join
+      Process.wait(fork { p get("/whole") })
+      p get("/whole")
+    RUBY
+    expect(result.output).to eq(%([200, "whole"]\n) * 2)
+  end
+
+  { "after use" => 'get("/whole")',
+    "with a connection in the pool and garbage" => '20.times { get("/whole") }; GC.start',
+    "with a body open" => 'BODY = APP.call(Rack::MockRequest.env_for("/hang")).last',
+    "with a body half read" =>
+      'BODY = APP.call(Rack::MockRequest.env_for("/hang")).last; BODY.each { break }',
+    "with a thread amid a body" => 'Thread.new { get("/hang") { $in = 1 } }; sleep 0.01 until $in',
+    "with a thread that awaits a head" => 'Thread.new { get("/silent") }; sleep 0.3',
+    "with a failed request behind it" =>
+      'ENV["UPSTREAM"] = "http://127.0.0.1:1"; get("/")' }.each do |state, text|
+    it "exits at once #{state}" do
+      result = script("#{text}\nputs :end\nSTART = Process.clock_gettime(1)\n" \
+                      "at_exit { at_exit { nil } }\nexit 3")
+      expect(result.output).to end_with("end\n")
+      expect(result.status&.exitstatus).to eq(3)
+      expect(result.seconds).to be < 3
+    end
+  end
+end

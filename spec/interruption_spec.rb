@@ -1,0 +1,166 @@
+# frozen_string_literal: true
+
+require "timeout"
+
+# Law 1: Ruby does the only wait, so every wait can be ended.
+RSpec.describe "An interrupted wait" do
+  # The state that a thread is to wait in: a proxy, the env that it is called with, and what tells
+  # that the wait has begun.
+  waiting_in = Struct.new(:app, :env, :ready)
+
+  define_method(:waiting) { |*state| waiting_in.new(*state) }
+
+  def connecting
+    listener = keep(DeafListener.new)
+    before = ProcessFacts.connections_to(listener.port, "SYN_SENT")
+    @gone = -> { ProcessFacts.connections_to(listener.port, "SYN_SENT") <= before }
+    ready = -> { ProcessFacts.connections_to(listener.port, "SYN_SENT") > before }
+    waiting(bare { listener.url }, env_for, ready)
+  end
+
+  def awaiting_the_head
+    upstream = watched_upstream(&:read_head)
+    waiting(bare { upstream.url }, env_for, -> { !upstream.requests.empty? })
+  end
+
+  def amid_the_body
+    upstream = watched_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.chunk("x")
+    end
+    waiting(bare { upstream.url }, env_for, -> { @seen == "x" })
+  end
+
+  def in_the_retry_delay
+    upstream = serving { [503, { "Connection" => "close" }, ""] }
+    @gone = -> { upstream.connections.size == 1 && upstream.connections.first.closed? }
+    app = bare(num_retries_on_5xx: 3, retry_delay: 30) { upstream.url }
+    ready = -> { upstream.connections.first&.closed? }
+    waiting(app, env_for, ready)
+  end
+
+  def with_the_upload_blocked
+    upstream = watched_upstream do |connection|
+      connection.read_head
+      @blocked.pop(within: 10)
+    end
+    env = env_for("/", method: "POST", input: "u" * 64_000_000)
+    input = env["rack.input"]
+    waiting(bare { upstream.url }, env, lambda {
+      before = input.pos
+      sleep 0.1
+      before.positive? && input.pos == before
+    })
+  end
+
+  # An upstream whose connection must end when the wait ends.
+  def watched_upstream
+    upstream = start_upstream do |connection|
+      yield connection
+      connection.wait_for_end(within: 20)
+    end
+    @gone = -> { upstream.connections.first&.ending }
+    upstream
+  end
+
+  # As a server does it: call, each, close.
+  def serve(wait)
+    _, _, body = wait.app.call(wait.env)
+    body.each { |chunk| @seen = chunk }
+  ensure
+    body&.close
+  end
+
+  def settle_in(wait)
+    expect(Deadline.new(5).poll { wait.ready.call }).to be_truthy
+    sleep 0.05 # so that the thread is in its wait, not on its way there
+  end
+
+  def expect_the_upstream_to_be_free
+    @blocked << true
+    expect(Deadline.new(1).poll { @gone.call }).to be_truthy
+    expect(Deadline.new(1).poll { Rack::StreamingProxy.stats[:exchanges].zero? }).to be(true)
+  end
+
+  before do
+    @seen = nil
+    @blocked = EventQueue.new
+  end
+
+  %i[connecting awaiting_the_head amid_the_body in_the_retry_delay
+     with_the_upload_blocked].each do |state|
+    context state.to_s.tr("_", " ").to_s do
+      it "ends within 50 ms of Thread#kill, and the upstream is free within 1 s" do
+        wait = send(state)
+        thread = in_thread { serve(wait) }
+        settle_in(wait)
+        expect(elapsed { thread.kill.join(5) }).to be < 0.05
+        expect_the_upstream_to_be_free
+      end
+
+      it "ends within 50 ms of Thread#raise, with that exception" do
+        wait = send(state)
+        thread = in_thread { serve(wait) }
+        settle_in(wait)
+        seconds = elapsed do
+          thread.raise(KeyError, "from outside")
+          expect { thread.join(5) }.to raise_error(KeyError, "from outside")
+        end
+        expect(seconds).to be < 0.05
+        expect_the_upstream_to_be_free
+      end
+
+      it "ends within 50 ms of Timeout" do
+        wait = send(state)
+        seconds = elapsed do
+          expect { Timeout.timeout(0.5) { serve(wait) } }.to raise_error(Timeout::Error)
+        end
+        expect(seconds).to be_between(0.5, 0.55)
+        expect_the_upstream_to_be_free
+      end
+    end
+  end
+
+  it "ends within 50 ms of close from another thread" do
+    upstream = watched_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.chunk("x")
+    end
+    _, _, body = bare { upstream.url }.call(env_for)
+    seen = EventQueue.new
+    thread = in_thread { body.each { |chunk| seen << chunk } }
+    seen.pop
+    sleep 0.05
+    seconds = elapsed do
+      body.close
+      begin
+        thread.join(5)
+      rescue IOError
+        nil # how the reader learns of it
+      end
+    end
+    expect(seconds).to be < 0.05
+    expect_the_upstream_to_be_free
+  end
+
+  it "is no obstacle to signals" do
+    result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => awaited.url })
+      require "rack/mock"
+      trap("USR1") { $stdout.syswrite("handled\\n") }
+      app = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) { ENV.fetch("UPSTREAM") }
+      Thread.new { sleep 0.3; Process.kill("USR1", Process.pid); sleep 0.2; exit! 7 }
+      app.call(Rack::MockRequest.env_for("/"))
+    RUBY
+    expect(result.output).to eq("handled\n")
+    expect(result.status.exitstatus).to eq(7)
+  end
+
+  def awaited
+    start_upstream do |connection|
+      connection.read_head
+      connection.wait_for_end(within: 20)
+    end
+  end
+end

@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+RSpec.describe "Memory while a body passes" do
+  # Sends as many megabytes as the path says.
+  def generous_upstream
+    start_upstream do |connection|
+      megabytes = connection.read_head.target[/\d+/].to_i
+      connection.write("HTTP/1.1 200 OK\r\nContent-Length: #{megabytes << 20}\r\n\r\n")
+      block = "m" * (1 << 20)
+      megabytes.times { connection.write(block) }
+      connection.wait_for_end(within: 10)
+    end
+  end
+
+  # Takes a body of so many megabytes and tells how far the server's memory rose meanwhile, in KiB.
+  def growth(server, idle, megabytes)
+    ProcessFacts.reset_peak_rss(server.serving_pid)
+    client = connect(server)
+    client.get("/#{megabytes}", { "Connection" => "close" })
+    client.read_head
+    expect(client.drain(within: 50)).to eq(megabytes << 20)
+    ProcessFacts.peak_rss(server.serving_pid) - idle
+  end
+
+  def upload_growth(server, idle, megabytes)
+    ProcessFacts.reset_peak_rss(server.serving_pid)
+    client = connect(server)
+    client.request("POST", "/", { "Content-Length" => (megabytes << 20).to_s,
+                                  "Connection" => "close" })
+    block = "m" * (1 << 20)
+    megabytes.times { client.write(block) }
+    expect(client.read_response(within: 50).body).to eq((megabytes << 20).to_s)
+    ProcessFacts.peak_rss(server.serving_pid) - idle
+  end
+
+  # Ruby's own garbage of two runs differs by as much.
+  same = 32 * 1024
+  limit = 96 * 1024
+
+  %i[puma unicorn].each do |kind|
+    it "is the same for 256 MiB and 1 GiB down through #{kind}" do
+      server = start_server(kind, RackupText.proxy,
+                            env: { "UPSTREAM" => generous_upstream.url("") })
+      growth(server, 0, 1)
+      idle = server.rss
+      small = growth(server, idle, 256)
+      large = growth(server, idle, 1024)
+      expect([small, large]).to all(be <= limit)
+      expect(large).to be <= small + same
+    end
+  end
+
+  it "is the same for 64 and 256 MiB up through Unicorn" do
+    upstream = start_upstream do |connection|
+      length = left = connection.read_head.content_length
+      left -= connection.read_some.bytesize while left.positive?
+      connection.respond(200, {}, length.to_s)
+    end
+    server = start_unicorn(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+    upload_growth(server, 0, 1)
+    idle = server.rss
+    small = upload_growth(server, idle, 64)
+    large = upload_growth(server, idle, 256)
+    expect([small, large]).to all(be <= limit)
+    expect(large).to be <= small + same
+  end
+end

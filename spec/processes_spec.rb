@@ -1,0 +1,154 @@
+# frozen_string_literal: true
+
+RSpec.describe "Servers and their processes" do
+  # Uses the proxy in the process that loads the config.ru, before any worker is forked from it.
+  warm = <<~RUBY
+    require "rack/mock"
+    early = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do
+      ENV.fetch("UPSTREAM") + "/early"
+    end
+    _, _, early_body = early.call(Rack::MockRequest.env_for("/"))
+    early_body.each {}
+    early_body.close
+  RUBY
+
+  # Answers; /stream sends a tick whenever it is told to.
+  def ticking_upstream
+    @tick = EventQueue.new("sign to tick")
+    start_upstream do |connection|
+      loop do
+        next connection.respond(200, {}, "quick") unless connection.read_head.target == "/stream"
+
+        connection.begin_chunked
+        stream(connection)
+      end
+    end
+  end
+
+  def stream(connection)
+    while (tick = @tick.pop(within: 30)) != :end
+      connection.chunk(tick)
+    end
+    connection.end_chunked
+  end
+
+  def get(server, path = "/")
+    client = connect(server)
+    client.get(path)
+    client.read_response
+  end
+
+  {
+    "Puma in single mode" => [:puma, {}],
+    "Puma in cluster mode with preload_app!" => [:puma, { workers: 2, more: "preload_app!" }],
+    "Puma in cluster mode" => [:puma, { workers: 2, more: "prune_bundler false" }],
+    "Unicorn" => [:unicorn, { workers: 2 }],
+    "Unicorn with preload_app" => [:unicorn, { workers: 2, more: "preload_app true" }]
+  }.each do |name, (kind, options)|
+    context name do
+      let(:upstream) { ticking_upstream }
+      let(:server) do
+        start_server(kind, RackupText.proxy(above: warm), env: { "UPSTREAM" => upstream.url("") },
+                                                          **options)
+      end
+
+      it "works, also when the proxy was used before the fork", id: "CN9" do
+        20.times { expect(get(server).body).to eq("quick") }
+      end
+
+      it "streams in every process at the same time", id: "CN9" do
+        streams = Array.new(2) do
+          client = connect(server)
+          client.get("/stream")
+          @tick << "tick"
+          client.read_head(within: 5)
+          expect(client.read_chunk).to eq("tick")
+          client
+        end
+        streams.each { @tick << :end }
+        expect(streams.map(&:read_chunk)).to all(be_nil)
+      end
+
+      it "ends promptly when asked to, and leaves no process" do
+        get(server)
+        family = [server.pid, *server.children]
+        seconds = elapsed do
+          server.signal(kind == :unicorn ? "QUIT" : "TERM")
+          expect(server.wait(within: 10)).not_to be_nil
+        end
+        expect(seconds).to be < 3
+        expect(family.select { |pid| File.exist?("/proc/#{pid}") }).to be_empty
+      end
+    end
+  end
+
+  describe "shutting down with a stream open" do
+    # Puma finishes what runs; so must a stream through the proxy.
+    it "lets Puma finish the stream after TERM, and then end" do
+      upstream = ticking_upstream
+      server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+      client = open_stream(server)
+      server.signal("TERM")
+      expect(server.wait(within: 0.5)).to be_nil
+      @tick << "after TERM"
+      expect(client.read_chunk).to eq("after TERM")
+      @tick << :end
+      expect(client.read_chunk).to be_nil
+      expect(elapsed { expect(server.wait(within: 10)).not_to be_nil }).to be < 3
+    end
+
+    it "does not lengthen Puma's forced shutdown while the head is awaited" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.wait_for_end(within: 30)
+      end
+      server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") },
+                                            more: "force_shutdown_after 1")
+      client = connect(server)
+      client.get
+      upstream.wait_for_request
+      server.signal("TERM")
+      expect(elapsed { expect(server.wait(within: 15)).not_to be_nil }).to be < 3
+    end
+
+    it "does not lengthen Puma's forced shutdown amid a body" do
+      upstream = ticking_upstream
+      server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") },
+                                            more: "force_shutdown_after 1")
+      client = open_stream(server)
+      server.signal("TERM")
+      # Puma gives a thread in `each` this second and five more, and then kills it.
+      expect(elapsed { expect(server.wait(within: 15)).not_to be_nil }).to be < 8
+      expect(ChunkedBody.new(client.read_to_end.first)).not_to be_complete
+    end
+
+    it "lets Unicorn end at once on TERM" do
+      upstream = ticking_upstream
+      server = start_unicorn(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+      client = open_stream(server)
+      server.signal("TERM")
+      expect(elapsed { expect(server.wait(within: 10)).not_to be_nil }).to be < 2
+      expect(ChunkedBody.new(client.read_to_end.first)).not_to be_complete
+    end
+
+    it "lets Unicorn finish the stream after QUIT" do
+      upstream = ticking_upstream
+      server = start_unicorn(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+      client = open_stream(server)
+      server.signal("QUIT")
+      @tick << "after QUIT" << :end
+      expect(client.read_chunk).to eq("after QUIT")
+      expect(client.read_chunk).to be_nil
+      expect(server.wait(within: 5)).not_to be_nil
+    end
+
+    def open_stream(server)
+      client = connect(server)
+      client.get("/stream")
+      @tick << "first"
+      client.read_head
+      expect(client.read_chunk).to eq("first")
+      client
+    end
+  end
+end

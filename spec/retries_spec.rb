@@ -1,0 +1,163 @@
+# frozen_string_literal: true
+
+RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
+  # An upstream that fails so often, and then echoes.
+  def flaky(failures, status: 503, headers: {}, body: "sorry")
+    count = 0
+    serving do |request|
+      (count += 1) <= failures ? [status, headers, body] : [200, {}, "got #{request.body}"]
+    end
+  end
+
+  def retrying(count, url, **settings)
+    linted(num_retries_on_5xx: count, retry_delay: 0.02, **settings) { url }
+  end
+
+  # An input that can be read once.
+  def once_readable(text)
+    reader, writer = IO.pipe(binmode: true)
+    closing(reader)
+    in_thread do
+      writer.write(text)
+      writer.close
+    end
+    Class.new { define_method(:read) { |*arguments| reader.read(*arguments) } }.new
+  end
+
+  it "does not retry by default" do
+    upstream = flaky(1)
+    expect(fetch(linted { upstream.url }).status).to eq(503)
+    expect(upstream.requests.size).to eq(1)
+  end
+
+  it "makes up to N + 1 attempts" do
+    upstream = flaky(2)
+    answer = fetch(retrying(2, upstream.url))
+    expect([answer.status, answer.body]).to eq([200, "got "])
+    expect(upstream.requests.size).to eq(3)
+  end
+
+  it "then passes the 5xx on, with its body" do
+    upstream = flaky(9)
+    answer = fetch(retrying(2, upstream.url))
+    expect([answer.status, answer.body]).to eq([503, "sorry"])
+    expect(upstream.requests.size).to eq(3)
+  end
+
+  it "waits retry_delay between attempts" do
+    upstream = flaky(2)
+    app = linted(num_retries_on_5xx: 2, retry_delay: 0.25) { upstream.url }
+    expect(elapsed { fetch(app) }).to be_between(0.5, 1.0)
+  end
+
+  [500, 502, 504, 599].each do |status|
+    it "retries on #{status}" do
+      upstream = flaky(1, status:)
+      expect(fetch(retrying(1, upstream.url)).status).to eq(200)
+    end
+  end
+
+  [400, 404, 429, 499].each do |status|
+    it "does not retry on #{status}" do
+      upstream = flaky(1, status:)
+      expect(fetch(retrying(3, upstream.url)).status).to eq(status)
+      expect(upstream.requests.size).to eq(1)
+    end
+  end
+
+  it "does not retry when the upstream cannot be reached" do
+    port = closed_port
+    seconds = elapsed { expect(fetch(retrying(3, "http://127.0.0.1:#{port}/")).status).to eq(502) }
+    expect(seconds).to be < 0.5
+  end
+
+  it "sends a rewindable body again, whole" do
+    upstream = flaky(2)
+    body = "b" * 300_000
+    answer = fetch(retrying(2, upstream.url), "/", method: "POST", input: body)
+    expect(answer.body).to eq("got #{body}")
+    expect(upstream.connections.sum { |connection| connection.requests.size }).to eq(3)
+    expect(upstream.connections.flat_map { |connection| connection.requests.map(&:body) }.uniq)
+      .to eq([body])
+  end
+
+  it "sends a body again that cannot be rewound and is at most 64 KiB" do
+    upstream = flaky(1)
+    env = env_for("/", :method => "POST", "CONTENT_LENGTH" => "1000")
+    env["rack.input"] = once_readable("k" * 1000)
+    status, _, body = bare(num_retries_on_5xx: 1, retry_delay: 0.02) { upstream.url }.call(env)
+    expect([status, read(body)]).to eq([200, "got #{"k" * 1000}"])
+  end
+
+  it "does not retry a longer body that cannot be rewound" do
+    upstream = flaky(1)
+    env = env_for("/", :method => "POST", "CONTENT_LENGTH" => "100000")
+    env["rack.input"] = once_readable("k" * 100_000)
+    status, _, body = bare(num_retries_on_5xx: 3, retry_delay: 0.02) { upstream.url }.call(env)
+    expect([status, read(body)]).to eq([503, "sorry"])
+    expect(upstream.requests.size).to eq(1)
+  end
+
+  it "is not held up by a discarded body that never ends", id: "CN2" do
+    first = true
+    upstream = start_upstream do |connection|
+      if first
+        first = false
+        connection.read_head
+        connection.begin_chunked(503)
+        connection.chunk("x" * 1000)
+        connection.wait_for_end(within: 10)
+      else
+        connection.serve { [200, {}, "fine"] }
+      end
+    end
+    answer = nil
+    expect(elapsed { answer = fetch(retrying(1, upstream.url)) }).to be < 2
+    expect(answer.body).to eq("fine")
+    expect(Deadline.new(2).poll { upstream.connections.first.ending }).not_to be_nil
+  end
+
+  it "reuses the connection of a discarded short body", id: "CN2" do
+    upstream = flaky(2)
+    fetch(retrying(2, upstream.url))
+    expect(upstream.connections.size).to eq(1)
+  end
+
+  it "uses one answer only, also when several 5xx set cookies" do
+    upstream = flaky(1, headers: { "Set-Cookie" => "failed=1" })
+    expect(fetch(retrying(1, upstream.url))["Set-Cookie"]).to be_nil
+  end
+
+  describe "with raise_on_5xx" do
+    it "raises HttpServerError with status and URL after the last attempt" do
+      upstream = flaky(9, status: 502)
+      url = upstream.url("/x", credentials: "user:secret")
+      expect { fetch(retrying(1, url, raise_on_5xx: true)) }
+        .to raise_error(Rack::StreamingProxy::HttpServerError) { |error|
+          expect(error.status).to eq(502)
+          expect(error.url.to_s).to include("127.0.0.1:#{upstream.port}/x")
+          expect("#{error.url} #{error.message}").not_to include("secret")
+          expect(error.message).to include("502")
+          expect(error).to be_a(Rack::StreamingProxy::Error)
+          expect(error).to be_a(Rack::StreamingProxy::Failure)
+        }
+      expect(upstream.requests.size).to eq(2)
+    end
+
+    it "closes or frees the connection of the answer that it drops" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked(500)
+        connection.wait_for_end(within: 10)
+      end
+      expect { fetch(bare(raise_on_5xx: true) { upstream.url }) }
+        .to raise_error(Rack::StreamingProxy::HttpServerError)
+      expect(Deadline.new(2).poll { upstream.connections.first.ending }).not_to be_nil
+    end
+
+    it "leaves other statuses alone" do
+      upstream = serving { [404, {}, "nothing"] }
+      expect(fetch(linted(raise_on_5xx: true) { upstream.url }).status).to eq(404)
+    end
+  end
+end

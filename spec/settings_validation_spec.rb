@@ -1,0 +1,127 @@
+# frozen_string_literal: true
+
+RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
+  error = Rack::StreamingProxy::ConfigurationError
+
+  ways = {
+    "a keyword" => ->(given) { Rack::StreamingProxy::Proxy.new(InnerApp, **given) { nil } },
+    "a class accessor" => lambda { |given|
+      subclass = Class.new(Rack::StreamingProxy::Proxy)
+      given.each { |name, value| subclass.public_send("#{name}=", value) }
+    },
+    "an option of Target" => lambda { |given|
+      Rack::StreamingProxy::Target.new("http://127.0.0.1/", **given)
+    }
+  }
+
+  wrong = {
+    log_verbosity: [:medium, "loud", 1],
+    num_retries_on_5xx: [-1, "2", 1.5, Object],
+    retry_delay: [-1, "1", Float::NAN, Float::INFINITY],
+    raise_on_5xx: ["yes", 1],
+    raise_on_error: ["no", :yes],
+    headers: ["X: y", [], { "X Y" => "1" }, { "X" => 1 }, { "X" => "a\r\nB: c" }, { "X\n" => "a" },
+              { "" => "x" }],
+    preserve_host: ["yes", 0],
+    x_forwarded: [:maybe, "append ", true],
+    via: ["yes", "1.1 me"],
+    trust_upstream: [:yes],
+    connect_timeout: [-1, "5", 0, Float::NAN],
+    timeout: [-1, "30", :forever],
+    idle_timeout: [-0.1, "x", 0],
+    total_timeout: [-1, [], 0],
+    verify_ssl: ["false", :none],
+    ca_file: [5, "/no/such/file.pem"],
+    max_idle_connections: [-1, "3", 1.5],
+    idle_connection_timeout: [-1, "3"]
+  }
+
+  wrong.each do |setting, values|
+    values.each do |value|
+      ways.each do |way, give|
+        it "refuses #{setting}: #{value.inspect[0, 40]} as #{way}" do
+          expect { give.call({ setting => value }) }.to raise_error(error) { |raised|
+            expect(raised.message).to include(setting.to_s)
+            expect(raised.message).to include(value.inspect) unless value.is_a?(Hash)
+          }
+        end
+      end
+    end
+  end
+
+  it "refuses a logger that cannot log" do
+    expect { ways.fetch("a keyword").call({ logger: 5 }) }.to raise_error(error, /logger.*5/)
+  end
+
+  ["a keyword", "an option of Target"].each do |way|
+    it "refuses an unknown setting as #{way}, naming it" do
+      expect { ways.fetch(way).call({ frobnicate: 7 }) }.to raise_error(error, /frobnicate/)
+    end
+
+    it "says which of ours open_timeout means as #{way}" do
+      expect { ways.fetch(way).call({ open_timeout: 3 }) }
+        .to raise_error(error, /open_timeout.*connect_timeout/m)
+    end
+
+    it "says which of ours read_timeout means as #{way}" do
+      expect { ways.fetch(way).call({ read_timeout: 3 }) }
+        .to raise_error(error, /read_timeout.*(idle_)?timeout/m)
+    end
+  end
+
+  it "has no accessor for an unknown setting" do
+    expect { described_class.frobnicate = 1 }.to raise_error(NoMethodError)
+  end
+
+  it "refuses a middleware that has nothing to decide with" do
+    expect { described_class.new(InnerApp) }.to raise_error(error, /block/)
+    expect { Class.new(described_class).new(InnerApp) }.to raise_error(error, /block/)
+  end
+
+  it "does not print secrets" do
+    expect { ways.fetch("a keyword").call({ headers: { "Authorization" => "Bearer s3cret\r\n" } }) }
+      .to raise_error(error) { |raised| expect(raised.message).not_to include("s3cret") }
+  end
+
+  it "cuts long values to 200 bytes" do
+    expect { ways.fetch("a keyword").call({ timeout: "x" * 100_000 }) }
+      .to raise_error(error) { |raised|
+        expect(raised.message).to include("timeout", "x" * 100)
+        expect(raised.message.bytesize).to be < 600
+      }
+  end
+
+  it "takes whole numbers and floats for seconds, and nil for none" do
+    [30, 0.5, nil].each do |seconds|
+      %i[connect_timeout timeout idle_timeout total_timeout].each do |setting|
+        expect { ways.fetch("a keyword").call({ setting => seconds }) }.not_to raise_error
+      end
+    end
+  end
+
+  it "takes timeout: 0, which has a meaning" do
+    expect { ways.fetch("a keyword").call({ timeout: 0 }) }.not_to raise_error
+  end
+
+  it "answers timeout: 0 at once with 504" do
+    upstream = serving { [200, {}, ""] }
+    answer = nil
+    expect(elapsed { answer = fetch(bare(timeout: 0) { upstream.url }) }).to be < 0.2
+    expect(answer.status).to eq(504)
+  end
+
+  it "refuses a ca_file without certificates, at the latest at the first request" do
+    expect { fetch(bare(ca_file: __FILE__) { "https://127.0.0.1:#{closed_port}/" }) }
+      .to raise_error(error, /ca_file/)
+  end
+
+  it "does not keep or change the Hash of headers that it is given" do
+    upstream = serving { [200, {}, ""] }
+    headers = { "X-A" => "1" }
+    app = bare(headers:) { upstream.url }
+    headers["X-A"] = "changed"
+    fetch(app)
+    expect(upstream.wait_for_request["x-a"]).to eq("1")
+    expect(headers).to eq("X-A" => "changed")
+  end
+end

@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+require "logger"
+require "stringio"
+
+# Calls a proxy in the spec process, as a server would: call, each, close.
+module InProcessCalls
+  # A Rack response read whole.
+  Answer = Struct.new(:status, :headers, :body) do
+    def [](name)
+      headers.find { |key, _| key.casecmp?(name) }&.last
+    end
+  end
+
+  # A logger whose text specs can read.
+  class RecordingLogger < Logger
+    def initialize
+      @text = StringIO.new
+      super(@text, formatter: proc { |severity, _, _, message| "#{severity} #{message}\n" })
+    end
+
+    def lines
+      @text.string.lines(chomp: true)
+    end
+  end
+
+  module_function
+
+  # A proxy around InnerApp with a quiet logger; wrapped in Rack::Lint on both sides.
+  # @param base [Class] Proxy, or a subclass
+  def linted(base: Rack::StreamingProxy::Proxy, app: InnerApp, **settings, &block)
+    Rack::Lint.new(bare(base:, app: Rack::Lint.new(app), **settings, &block))
+  end
+
+  def bare(base: Rack::StreamingProxy::Proxy, app: InnerApp, **settings, &block)
+    base.new(app, **{ logger: Logger.new(File::NULL) }.merge(settings), &block)
+  end
+
+  # @param options [Hash] as for Rack::MockRequest.env_for: method:, input:, and env keys
+  # @return [Answer]
+  def fetch(app, path = "/", options = {})
+    status, headers, body = app.call(env_for(path, options))
+    Answer.new(status, headers, read(body))
+  end
+
+  def env_for(path = "/", options = {})
+    Rack::MockRequest.env_for(path, options)
+  end
+
+  # Iterates and closes a body, whatever happens.
+  def read(body)
+    text = String.new(encoding: Encoding::BINARY)
+    body.each { |chunk| text << chunk }
+    text
+  ensure
+    body.close if body.respond_to?(:close)
+  end
+
+  def elapsed
+    started = Deadline.now
+    yield
+    Deadline.now - started
+  end
+end

@@ -1,0 +1,23 @@
+# frozen_string_literal: true
+
+require "json"
+
+# The application behind the proxy in the specs: it says that it was reached, and tells the counters
+# of the process that it runs in.
+module InnerApp
+  module_function
+
+  def call(env)
+    case env["PATH_INFO"]
+    when "/__stats" then answer(JSON.generate(Rack::StreamingProxy.stats))
+    when "/__pid" then answer(Process.pid.to_s)
+    when "/__gc" then answer(GC.start.to_s)
+    when "/boom" then raise "app error"
+    else answer("not proxied")
+    end
+  end
+
+  def answer(text)
+    [200, { "Content-Type" => "text/plain", "Content-Length" => text.bytesize.to_s }, [text]]
+  end
+end

@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+require_relative "timeout_effects"
+
+# For each setting: a value other than its default, and what an upstream or a caller sees of it.
+# An effect is a method that gets a way to build a proxy from settings and a URL.
+module SettingEffects
+  include TimeoutEffects
+
+  VALUES = {
+    num_retries_on_5xx: 1, retry_delay: 0.3, raise_on_5xx: true, raise_on_error: true,
+    headers: { "X-Set" => "yes" }, preserve_host: true, x_forwarded: :off, via: false,
+    trust_upstream: true, connect_timeout: 0.2, timeout: 0.2, idle_timeout: 0.2,
+    total_timeout: 0.2, verify_ssl: false, ca_file: :authority, max_idle_connections: 1,
+    idle_connection_timeout: 0.2, log_verbosity: :high
+  }.freeze
+
+  # @param build [#call] gets settings and a URL, returns an application
+  def expect_effect_of(setting, build)
+    value = VALUES.fetch(setting)
+    public_send("effect_of_#{setting}", lambda { |url, more = {}|
+      build.call({ setting => value == :authority ? authority.file : value }.merge(more), url)
+    })
+  end
+
+  def authority
+    @authority ||= TestAuthority.new
+  end
+
+  def effect_of_num_retries_on_5xx(app)
+    upstream = serving { [503, {}, ""] }
+    expect(fetch(app.call(upstream.url, retry_delay: 0.01)).status).to eq(503)
+    expect(upstream.requests.size).to eq(2)
+  end
+
+  def effect_of_retry_delay(app)
+    upstream = serving { [503, {}, ""] }
+    seconds = elapsed { fetch(app.call(upstream.url, num_retries_on_5xx: 1)) }
+    expect(seconds).to be_between(0.3, 0.8)
+  end
+
+  def effect_of_raise_on_5xx(app)
+    upstream = serving { [500, {}, ""] }
+    expect { fetch(app.call(upstream.url)) }.to raise_error(Rack::StreamingProxy::HttpServerError)
+  end
+
+  def effect_of_raise_on_error(app)
+    expect { fetch(app.call("http://127.0.0.1:#{closed_port}/")) }
+      .to raise_error(Rack::StreamingProxy::ConnectError)
+  end
+
+  def effect_of_headers(app)
+    expect(head_sent_by(app)["x-set"]).to eq("yes")
+  end
+
+  def effect_of_preserve_host(app)
+    expect(head_sent_by(app)["host"]).to eq("example.org")
+  end
+
+  def effect_of_x_forwarded(app)
+    expect(head_sent_by(app).names).not_to include("x-forwarded-for")
+  end
+
+  def effect_of_via(app)
+    expect(head_sent_by(app).names).not_to include("via")
+  end
+
+  def effect_of_trust_upstream(app)
+    upstream = serving { [200, { "X-Sendfile" => "/x" }, ""] }
+    expect(fetch(app.call(upstream.url))["X-Sendfile"]).to eq("/x")
+  end
+
+  def effect_of_verify_ssl(app)
+    expect(fetch(app.call(tls_upstream.url)).body).to eq("secure")
+  end
+  alias effect_of_ca_file effect_of_verify_ssl
+
+  def effect_of_max_idle_connections(app)
+    together = EventQueue.new
+    upstream = serving do
+      together.pop
+      [200, {}, ""]
+    end
+    proxy = app.call(upstream.url)
+    callers = Array.new(3) { in_thread { fetch(proxy) } }
+    3.times { upstream.wait_for_request }
+    3.times { together << :go }
+    callers.each(&:join)
+    expect(Deadline.new(2).poll { upstream.connections.count(&:closed?) == 2 }).to be(true)
+  end
+
+  def effect_of_idle_connection_timeout(app)
+    upstream = serving { [200, {}, ""] }
+    fetch(app.call(upstream.url))
+    expect(Deadline.new(2).poll { upstream.connections.first.closed? }).to be(true)
+  end
+
+  def effect_of_log_verbosity(app)
+    logger = InProcessCalls::RecordingLogger.new
+    upstream = serving { [200, { "X-Dumped" => "yes" }, ""] }
+    fetch(app.call(upstream.url, logger:))
+    expect(logger.lines.join).to match(/x-dumped/i)
+  end
+
+  private
+
+  def head_sent_by(app)
+    upstream = serving { [200, {}, ""] }
+    fetch(app.call(upstream.url))
+    upstream.wait_for_request
+  end
+
+  def tls_upstream
+    serving(tls: authority.context) { [200, {}, "secure"] }
+  end
+end

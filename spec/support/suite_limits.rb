@@ -1,0 +1,39 @@
+# frozen_string_literal: true
+
+require "timeout"
+
+# No example may run for ever, and the suite may leave nothing behind.
+module SuiteLimits
+  class TooLong < RuntimeError; end
+
+  SECONDS = 60
+
+  module_function
+
+  def bounded(example)
+    seconds = example.metadata.fetch(:time_limit, SECONDS)
+    Timeout.timeout(seconds, TooLong, "the example ran longer than its limit of #{seconds} s") do
+      example.run
+    end
+  end
+
+  # @param before [Array<Thread>] what ran before the suite
+  # @raise [RuntimeError] naming child processes or threads that specs have left
+  def check_nothing_left(before)
+    children = Deadline.new(5).poll { left_children.empty? } ? [] : left_children
+    threads = (Thread.list - before).select { |thread| thread.alive? && ours?(thread) }
+    RubyProcess.stop_all
+    return if children.empty? && threads.empty?
+
+    raise "the specs left child processes #{children} and threads #{threads.map(&:inspect)}"
+  end
+
+  def left_children
+    Dir["/proc/self/task/*/children"].flat_map { |path| File.read(path).split }
+  end
+
+  # Threads that Ruby itself or the gem keep for the whole process are not the specs'.
+  def ours?(thread)
+    thread.inspect.include?(__dir__.delete_suffix("/support"))
+  end
+end

@@ -1,0 +1,105 @@
+# frozen_string_literal: true
+
+require "base64"
+
+RSpec.describe Rack::StreamingProxy::Proxy, "and the URL" do
+  let(:upstream) { serving { |request| [200, {}, request.head.target] } }
+  let(:head) { upstream.wait_for_request }
+
+  def target_of(url)
+    fetch(linted { url }).body
+  end
+
+  it "may have no path" do
+    expect(target_of("http://127.0.0.1:#{upstream.port}")).to eq("/")
+  end
+
+  it "may have a query and no path" do
+    expect(target_of("http://127.0.0.1:#{upstream.port}?a=1")).to eq("/?a=1")
+  end
+
+  it "may have a scheme in capitals" do
+    expect(target_of("HTTP://127.0.0.1:#{upstream.port}/x")).to eq("/x")
+  end
+
+  it "may name the host" do
+    expect(target_of("http://localhost:#{upstream.port}/x")).to eq("/x")
+    expect(head["host"]).to eq("localhost:#{upstream.port}")
+  end
+
+  it "may have an IPv6 literal" do
+    six = serving(host: "::1") { |request| [200, {}, request["host"]] }
+    expect(target_of("http://[::1]:#{six.port}/x")).to eq("[::1]:#{six.port}")
+  end
+
+  it "may connect to a host whose first address refuses", id: "CN6" do
+    six = serving(host: "::1") { [200, {}, "six"] }
+    names = Addrinfo.getaddrinfo("localhost", nil, nil, :STREAM).map(&:ip_address)
+    skip "localhost is not ::1 here" unless names.include?("::1")
+    expect(target_of("http://localhost:#{six.port}/")).to eq("six")
+  end
+
+  it "loses its fragment", id: "RQ12" do
+    expect(target_of(upstream.url("/x?y#fragment"))).to eq("/x?y")
+  end
+
+  %w[/a%2Fb /%2e%2e/x //double///slash /semi;colon=1,2 /a/../b /./x /%7euser /%E2%82%AC /caf%c3%A9
+     /$&'()*+,=:@!~-._ /? /?q /x?a=1&a=2;b=%zz /x?{json}&[0]=|^ /x?a=%2f%2F
+     /x?u=http://other/].each do |target|
+    it "reaches the upstream with #{target} unchanged", id: "RQ8" do
+      expect(target_of(upstream.url(target))).to eq(target)
+    end
+  end
+
+  { "/a<b>c" => "/a%3Cb%3Ec", "/x?q=<a>" => "/x?q=%3Ca%3E", "/`x`" => "/%60x%60",
+    "/\xFF\xFE".b => "/%FF%FE" }.each do |given, sent|
+    it "percent-encodes what may not stand in a URL: #{given.inspect}", id: "RQ12" do
+      expect(target_of(upstream.url("").b + given.b)).to eq(sent)
+    end
+  end
+
+  it "may hold UTF-8, raw or percent-encoded on the way" do
+    expect(target_of(upstream.url("/grün")).b).to eq("/grün".b).or(eq("/gr%C3%BCn"))
+  end
+
+  describe "with credentials" do
+    let(:basic) { "Basic #{Base64.strict_encode64("user:p@ss word")}" }
+    let(:url) { upstream.url("/x", credentials: "user:p%40ss%20word") }
+
+    it "sends them as Basic authorization and not in the target" do
+      expect(target_of(url)).to eq("/x")
+      expect(head["authorization"]).to eq(basic)
+      expect(head.raw).not_to include("p%40ss")
+      expect(head["host"]).to eq("127.0.0.1:#{upstream.port}")
+    end
+
+    it "prefers them to the client's" do
+      fetch(linted { url }, "/", "HTTP_AUTHORIZATION" => "Bearer client")
+      expect(head.all("authorization")).to eq([basic])
+    end
+
+    it "sends a user without a password" do
+      fetch(linted { upstream.url("/", credentials: "token") })
+      expect(head["authorization"]).to eq("Basic #{Base64.strict_encode64("token:")}")
+    end
+
+    it "never logs them" do
+      logger = InProcessCalls::RecordingLogger.new
+      fetch(linted(logger:, log_verbosity: :high) { url })
+      closed = "http://user:p%40ss%20word@127.0.0.1:#{closed_port}/"
+      expect(fetch(linted(logger:) { closed }).status).to eq(502)
+      text = logger.lines.join("\n")
+      expect(text).to include("127.0.0.1")
+      expect(text).not_to match(/p%40ss|p@ss|#{Base64.strict_encode64("user:p@ss word")[0, 12]}/)
+    end
+
+    it "does not name them in the answer or the exception" do
+      closed = "http://user:secret@127.0.0.1:#{closed_port}/"
+      expect(fetch(linted { closed }).body).not_to include("secret")
+      expect { fetch(bare(raise_on_error: true) { closed }) }
+        .to raise_error(Rack::StreamingProxy::ConnectError) { |error|
+          expect("#{error.message} #{error.upstream}").not_to include("secret")
+        }
+    end
+  end
+end
