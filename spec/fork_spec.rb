@@ -4,6 +4,7 @@
 RSpec.describe "A process that forks or ends" do
   prelude = <<~RUBY
     require "rack/mock"
+    require "timeout"
     $stdout.sync = true
     APP = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do |request|
       ENV.fetch("UPSTREAM") + request.fullpath
@@ -13,20 +14,21 @@ RSpec.describe "A process that forks or ends" do
       status, _, body = APP.call(Rack::MockRequest.env_for(path))
       text = +""
       body.each { |chunk| text << chunk; yield text if block_given? }
-      body.close
+      body.close if body.respond_to?(:close)
       [status, text]
     end
   RUBY
 
-  # /whole answers; /stream sends "a", and "b" after /go; /hang never goes on; /silent says nothing.
+  # /whole answers; /stream sends "a", and after /go "b"; /hang never goes on; /silent says nothing.
   let(:upstream) do
     start_upstream do |connection|
       loop do
         case connection.read_head(within: 30).target
         when "/whole" then connection.respond(200, {}, "whole")
-        when "/stream" then stream(connection)
-        when "/go"
-          go_on << true
+        when "/stream" then stream(connection, go_on[:parent])
+        when "/stream/child" then stream(connection, go_on[:child])
+        when %r{/go/(.*)}
+          go_on[Regexp.last_match(1).to_sym] << true
           connection.respond
         when "/ended" then connection.respond(200, {}, (!upstream.connections[0].ending.nil?).to_s)
         when "/silent" then connection.wait_for_end(within: 30)
@@ -39,12 +41,14 @@ RSpec.describe "A process that forks or ends" do
     end
   end
 
-  let(:go_on) { EventQueue.new("sign to go on") }
+  let!(:go_on) do
+    { parent: EventQueue.new("parent's sign"), child: EventQueue.new("child's sign") }
+  end
 
-  def stream(connection)
+  def stream(connection, sign)
     connection.begin_chunked
     connection.chunk("a")
-    go_on.pop(within: 20)
+    sign.pop(within: 20)
     connection.chunk("b")
     connection.end_chunked
   end
@@ -88,10 +92,10 @@ RSpec.describe "A process that forks or ends" do
       p([:parent, *get("/stream") do
         next if forked
         forked = true
-        child = fork { p [:child, *get("/stream") { |text| get("/go") if text == "a" }] }
+        child = fork { p [:child, *get("/stream/child") { |text| get("/go/child") if text == "a" }] }
         Process.wait(child)
         p $?.success?
-        get("/go")
+        get("/go/parent")
       end])
     RUBY
     expect(result.output)

@@ -85,7 +85,7 @@ RSpec.describe "Five hundred cut connections" do
     app = bare(timeout: 0.05, connect_timeout: 0.1) { |request| upstream.url(request.path) }
     cut = lambda do |number|
       _, _, body = app.call(env_for(%w[/silent /begun /cut][number % 3]))
-      body.close
+      body.close if body.respond_to?(:close)
     end
     10.times(&cut)
     now = lambda {
@@ -109,13 +109,12 @@ RSpec.describe "Five hundred cut connections" do
                                    :bytes_down, :tasks)
     expect(before.values).to all(be_an(Integer))
     _, _, body = app.call(env_for("/begun", method: "POST", input: "12345"))
-    during = Rack::StreamingProxy.stats
-    expect(during[:exchanges]).to eq(before[:exchanges] + 1)
-    expect(during[:bytes_up]).to be >= before[:bytes_up] + 5
+    expect(Rack::StreamingProxy.stats[:exchanges]).to eq(before[:exchanges] + 1)
     body.close
     expect(Deadline.new(2).poll { Rack::StreamingProxy.stats[:exchanges] == before[:exchanges] })
       .to be(true)
     fetch(app, "/whole")
+    expect(Rack::StreamingProxy.stats[:bytes_up]).to be >= before[:bytes_up] + 5
     expect(Rack::StreamingProxy.stats[:bytes_down]).to be >= before[:bytes_down] + 5
   end
 end

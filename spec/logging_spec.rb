@@ -6,7 +6,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
   let(:logger) { InProcessCalls::RecordingLogger.new }
   let(:upstream) do
     serving do |request|
-      [200, { "Set-Cookie" => "s3t=1" }, "12345#{request.body}"]
+      [200, { "Set-Cookie" => "s3t=1", "X-Answered" => "yes" }, "12345#{request.body}"]
     end
   end
   let(:url) { upstream.url("/path") }
@@ -60,7 +60,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
     fetch(app)
     errors = logger.lines.grep(/\AERROR/)
     expect(errors.size).to eq(1)
-    expect(errors.first).to start_with("ERROR #{prefix}").and match(/ECONNREFUSED/)
+    expect(errors.first).to start_with("ERROR #{prefix}").and match(/refused/)
   end
 
   it "has an error line when the body is cut short" do
@@ -92,7 +92,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
     it "dumps the headers of request and response as debug lines" do
       dump = lines.grep(/\ADEBUG/).join("\n")
       expect(dump).to match(/x-seen\W+yes/i)
-      expect(dump).to match(/content-length\W+5/i)
+      expect(dump).to match(/x-answered\W+yes/i)
     end
 
     it "filters secrets" do

@@ -81,11 +81,29 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and request methods and bodies" do
 
   it "computes the framing and never copies it from the env", id: "RQ1" do
     fetch(bare { upstream.url }, "/", :method => "POST", :input => "hello",
-                                      "HTTP_TRANSFER_ENCODING" => "chunked",
                                       "HTTP_CONTENT_LENGTH" => "77")
-    framing = head.pairs.select { |name, _| name.match?(/\A(content-length|transfer-encoding)\z/i) }
-    expect(framing.size).to eq(1)
-    expect(upstream.connections.first.requests.first.body).to eq("hello")
+    expect(framing_of(head)).to eq([%w[content-length 5]])
+  end
+
+  it "refuses a length beside chunks, or takes the chunks", id: "RQ2" do
+    answer = fetch(bare { upstream.url }, "/", :method => "POST", :input => "hello",
+                                               "HTTP_TRANSFER_ENCODING" => "chunked")
+    expect(answer.status).to eq(400).or eq(200)
+    expect(framing_of(head)).to eq([%w[transfer-encoding chunked]]) if answer.status == 200
+  end
+
+  ["gzip", "gzip, chunked", "chunked, gzip", "identity"].each do |coding|
+    it "refuses the transfer coding #{coding.inspect} of a client", id: "RQ3" do
+      env = env_for("/", method: "POST", input: "hello").except("CONTENT_LENGTH")
+      status, = bare { upstream.url }.call(env.merge("HTTP_TRANSFER_ENCODING" => coding))
+      expect(status).to eq(400).or eq(501)
+      expect(upstream.connections).to be_empty
+    end
+  end
+
+  def framing_of(head)
+    head.pairs.map { |name, value| [name.downcase, value] }
+        .select { |name, _| %w[content-length transfer-encoding].include?(name) }
   end
 
   it "never sends more than Content-Length announces", id: "RQ6" do

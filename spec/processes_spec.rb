@@ -12,7 +12,7 @@ RSpec.describe "Servers and their processes" do
     early_body.close
   RUBY
 
-  # Answers; /stream sends a tick whenever it is told to.
+  # Answers; /stream sends a first tick, and another one whenever it is told to.
   def ticking_upstream
     @tick = EventQueue.new("sign to tick")
     start_upstream do |connection|
@@ -20,6 +20,7 @@ RSpec.describe "Servers and their processes" do
         next connection.respond(200, {}, "quick") unless connection.read_head.target == "/stream"
 
         connection.begin_chunked
+        connection.chunk("first")
         stream(connection)
       end
     end
@@ -30,6 +31,14 @@ RSpec.describe "Servers and their processes" do
       connection.chunk(tick)
     end
     connection.end_chunked
+  end
+
+  def open_stream(server)
+    client = connect(server)
+    client.get("/stream")
+    client.read_head
+    expect(client.read_chunk).to eq("first")
+    client
   end
 
   def get(server, path = "/")
@@ -58,12 +67,7 @@ RSpec.describe "Servers and their processes" do
 
       it "streams in every process at the same time", id: "CN9" do
         streams = Array.new(2) do
-          client = connect(server)
-          client.get("/stream")
-          @tick << "tick"
-          client.read_head(within: 5)
-          expect(client.read_chunk).to eq("tick")
-          client
+          open_stream(server)
         end
         streams.each { @tick << :end }
         expect(streams.map(&:read_chunk)).to all(be_nil)
@@ -140,15 +144,6 @@ RSpec.describe "Servers and their processes" do
       expect(client.read_chunk).to eq("after QUIT")
       expect(client.read_chunk).to be_nil
       expect(server.wait(within: 5)).not_to be_nil
-    end
-
-    def open_stream(server)
-      client = connect(server)
-      client.get("/stream")
-      @tick << "first"
-      client.read_head
-      expect(client.read_chunk).to eq("first")
-      client
     end
   end
 end

@@ -2,7 +2,7 @@
 
 # An upstream that is not ours could drive the front server or Rack itself with these.
 RSpec.describe Rack::StreamingProxy::Proxy, "and headers that command servers" do
-  let(:upstream) { serving { [200, { name => "x" }, "ok"] } }
+  let(:upstream) { name.then { |command| serving { [200, { command => "x" }, "ok"] } } }
 
   %w[X-Accel-Redirect X-Accel-Buffering X-Accel-Whatever X-Sendfile X-Lighttpd-Send-File
      X-Reproxy-Url].each do |command|

@@ -50,12 +50,12 @@ module Demo
       @waiter.alive?
     end
 
-    # Asks the process to end and waits for it, at most five seconds; then kills it.
+    # Asks the process to end and waits for it, at most two seconds; then kills it.
     #
     # @return [Boolean] whether it ended when asked
     def stop
       Process.kill("INT", @pid) if running?
-      return true if @waiter.join(5)
+      return true if @waiter.join(2)
 
       Process.kill("KILL", @pid)
       @waiter.join

@@ -44,11 +44,13 @@ def makefile(cargo)
     $(DLLIB): FORCE
     \t#{cargo} build --locked --release --lib --manifest-path #{__dir__}/Cargo.toml \
     --target-dir $(TARGET_DIR)#{" --features #{features}" if features}
-    \tcp $(TARGET_DIR)/release/#{built} $(DLLIB)
+    \tcmp -s $(TARGET_DIR)/release/#{built} $(DLLIB) || cp $(TARGET_DIR)/release/#{built} $(DLLIB)
 
+    # A process that has the library loaded keeps its own file: writing into it would crash it.
+    INSTALLED = $(DESTDIR)$(sitearchdir)$(target_prefix)/$(DLLIB)
     install: all
     \tmkdir -p $(DESTDIR)$(sitearchdir)$(target_prefix)
-    \tcp $(DLLIB) $(DESTDIR)$(sitearchdir)$(target_prefix)/
+    \tcmp -s $(DLLIB) $(INSTALLED) || { rm -f $(INSTALLED) && cp $(DLLIB) $(INSTALLED); }
     #{"\trm -rf $(TARGET_DIR)" if ENV.key?("SOURCE_DATE_EPOCH")}
 
     clean:

@@ -71,11 +71,17 @@ module Lifetimes
 
   def stop_kept
     kept.reverse_each { |thing, ending| thing.public_send(ending) }
-    kept.each { |thing, _| thing.join(2) if thing.is_a?(Thread) }
+    kept.each { |thing, _| await_end(thing) if thing.is_a?(Thread) }
     kept.clear
   end
 
   private
+
+  def await_end(thread)
+    thread.join(2)
+  rescue StandardError
+    nil # what it ended with was the example's to look at
+  end
 
   def kept
     @kept ||= []

@@ -54,7 +54,7 @@ module SettingEffects
   end
 
   def effect_of_preserve_host(app)
-    expect(head_sent_by(app)["host"]).to eq("example.org")
+    expect(head_sent_by(app)["host"]).to eq("front.test")
   end
 
   def effect_of_x_forwarded(app)
@@ -106,7 +106,7 @@ module SettingEffects
 
   def head_sent_by(app)
     upstream = serving { [200, {}, ""] }
-    fetch(app.call(upstream.url))
+    fetch(app.call(upstream.url), "/", "HTTP_HOST" => "front.test")
     upstream.wait_for_request
   end
 

@@ -65,7 +65,7 @@ impl Client {
         let signal = Arc::new(signal);
         let origin = head.target.origin();
         let (outbox, inbox) = chunks::channel(QUEUE, signal.clone(), &origin);
-        let upload = Upload::new(body, QUEUE, signal);
+        let upload = Upload::new(body, QUEUE, signal, self.core.stats.clone());
         let watch = Arc::new(Watch::new());
         let ledger = Ledger::default();
         let task = Task {

@@ -3,14 +3,15 @@
 //! The whole of it runs under `connect_timeout`. Every address is tried in the resolver's order.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::destination;
@@ -21,6 +22,7 @@ use crate::socket::Socket;
 use crate::stats::Stats;
 use crate::target::Target;
 use crate::tls::TlsConfigs;
+use crate::upload::UploadBody;
 
 /// hyper's buffer for one read or for writes that wait. Bounds a response's head, and with the
 /// queues what is held for a client that has stopped reading.
@@ -62,8 +64,10 @@ impl Connector {
         // Small requests and the ends of uploads must not wait for an ACK.
         stream.set_nodelay(true).map_err(|err| refused(target, &err))?;
         let socket = Socket::new(stream);
+        let received = socket.received();
+        let facts = |sender, driver| Connection::new(sender, driver, peer.ip(), received);
         if !target.is_tls() {
-            return handshake(target, socket, peer.ip(), stats).await;
+            return handshake(target, socket, stats, facts).await;
         }
         *phase = Phase::Tls;
         let refuse = |detail: String| Failure::new(Kind::Tls, Phase::Tls, &target.origin(), detail);
@@ -72,7 +76,7 @@ impl Connector {
             .map_err(|_| refuse("has a host that no certificate can name".to_owned()))?;
         let stream =
             connector.connect(name, socket).await.map_err(|err| tls_failure(target, &err))?;
-        handshake(target, stream, peer.ip(), stats).await
+        handshake(target, stream, stats, facts).await
     }
 }
 
@@ -142,8 +146,8 @@ fn late(target: &Target, phase: Phase, seconds: f64) -> Failure {
 async fn handshake<T>(
     target: &Target,
     io: T,
-    peer: IpAddr,
     stats: &Arc<Stats>,
+    connection: impl FnOnce(SendRequest<UploadBody>, AbortHandle) -> Connection,
 ) -> Result<Connection, Failure>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -159,5 +163,5 @@ where
         // How it ended reaches the exchange through its own request.
         let _ = driver.await;
     });
-    Ok(Connection::new(sender, task.abort_handle(), peer))
+    Ok(connection(sender, task.abort_handle()))
 }

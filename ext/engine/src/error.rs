@@ -110,9 +110,10 @@ impl Failure {
         what: &str,
         err: &io::Error,
     ) -> Self {
-        let mut failure = Failure::new(kind, phase, upstream, format!("{what} ({err})"));
-        failure.errno = err.raw_os_error();
-        failure
+        let errno = err.raw_os_error();
+        // The name of an errno is the Ruby side's to give.
+        let detail = if errno.is_some() { what.to_owned() } else { format!("{what} ({err})") };
+        Failure { errno, ..Failure::new(kind, phase, upstream, detail) }
     }
 
     /// What hyper reports while the head is awaited or the body is read.

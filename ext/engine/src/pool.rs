@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -42,12 +43,24 @@ pub(crate) struct Connection {
     pub(crate) sender: SendRequest<UploadBody>,
     driver: AbortHandle,
     peer: IpAddr,
+    received: Arc<AtomicU64>,
     pub(crate) reused: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(sender: SendRequest<UploadBody>, driver: AbortHandle, peer: IpAddr) -> Self {
-        Connection { sender, driver, peer, reused: false }
+    /// `received` counts what comes over its socket.
+    pub(crate) fn new(
+        sender: SendRequest<UploadBody>,
+        driver: AbortHandle,
+        peer: IpAddr,
+        received: Arc<AtomicU64>,
+    ) -> Self {
+        Connection { sender, driver, peer, received, reused: false }
+    }
+
+    /// Bytes that have come so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 }
 

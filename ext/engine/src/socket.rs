@@ -8,6 +8,8 @@
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
@@ -18,12 +20,18 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
+    received: Arc<AtomicU64>,
     write_failed: bool,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Socket { stream, write_failed: false }
+        Socket { stream, received: Arc::default(), write_failed: false }
+    }
+
+    /// Counts the bytes that have come, also after the socket has been handed to hyper.
+    pub(crate) fn received(&self) -> Arc<AtomicU64> {
+        self.received.clone()
     }
 
     fn written(&mut self, len: usize, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -54,7 +62,10 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        result
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::signal::Signal;
+use crate::stats::Stats;
 
 /// Bytes of a body that are kept for a retry.
 const KEPT: usize = 64 * 1024;
@@ -95,12 +96,18 @@ pub(crate) struct Upload {
     data: AtomicWaker,
     completed: Notify,
     signal: Arc<Signal>,
+    stats: Arc<Stats>,
     progress: Mutex<Progress>,
 }
 
 impl Upload {
     /// The state of a body of this kind, of which at most `limit` bytes are queued.
-    pub(crate) fn new(kind: BodyKind, limit: usize, signal: Arc<Signal>) -> Arc<Self> {
+    pub(crate) fn new(
+        kind: BodyKind,
+        limit: usize,
+        signal: Arc<Signal>,
+        stats: Arc<Stats>,
+    ) -> Arc<Self> {
         let (sender, receiver) = unbounded();
         let progress = Progress {
             moved: Instant::now(),
@@ -125,6 +132,7 @@ impl Upload {
             data: AtomicWaker::new(),
             completed: Notify::new(),
             signal,
+            stats,
             progress: Mutex::new(progress),
         })
     }
@@ -285,6 +293,7 @@ impl UploadBody {
     }
 
     fn accept(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, UploadError> {
+        self.upload.stats.bytes_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let mut progress = self.upload.lock();
         progress.sent += bytes.len() as u64;
         progress.moved = Instant::now();

@@ -166,15 +166,14 @@ impl Exchange {
         })
     }
 
-    /// Ends the exchange and rings for the last time; the caller then closes the bell's IO. Does
-    /// nothing after a fork.
-    fn close(ruby: &Ruby, rb_self: &Self) -> Result<(), Error> {
+    /// Ends the exchange and rings for the last time; the caller then closes the bell's IO. False,
+    /// and nothing happens, in a process forked from the one that opened it.
+    fn close(ruby: &Ruby, rb_self: &Self) -> Result<bool, Error> {
         guarded(ruby, || {
-            if let Ok(live) = rb_self.live(ruby) {
-                live.lock().close();
-                live.bell.release();
-            }
-            Ok(())
+            let Some(live) = rb_self.live.as_ref().and_then(Owned::get) else { return Ok(false) };
+            live.lock().close();
+            live.bell.release();
+            Ok(true)
         })
     }
 }

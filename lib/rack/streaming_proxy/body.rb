@@ -43,21 +43,17 @@ module Rack
         close unless @whole
       end
 
-      # Ends the exchange. Idempotent.
+      # Ends the exchange. Idempotent; in a process forked from the one that opened it, nothing.
       def close
         return if @closed
 
         @closed = true
-        @session.close
-        @log.finish(@response.status, @session.report, outcome)
-      end
+        return unless @session.close
 
-      private
+        report = @session.report
+        return @log.failed(@failure, @response.status, report) if @failure
 
-      def outcome
-        return @failure.message if @failure
-
-        "the body was not read to its end" unless @whole
+        @log.finish(@response.status, report, abandoned: !@whole)
       end
     end
   end

@@ -46,7 +46,7 @@ module Rack
             raise ConfigurationError,
                   "#{name}: #{readable(name, value)} will not do; it takes #{setting.takes}"
           end
-          settings.to_h.freeze
+          settings.to_h.transform_values { |value| kept(value) }.freeze
         end
 
         # @param value [Object] what somebody wrote
@@ -57,6 +57,16 @@ module Rack
         end
 
         private
+
+        # What is changed after it was given does not count.
+        def kept(value)
+          case value
+          when Hash then value.to_h { |key, one| [kept(key), kept(one)] }.freeze
+          when Array then value.map { |one| kept(one) }.freeze
+          when String then value.dup.freeze
+          else value
+          end
+        end
 
         def unknown(name)
           hint = Settings::ELSEWHERE[name.to_sym] if name.respond_to?(:to_sym)

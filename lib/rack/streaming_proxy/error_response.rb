@@ -13,9 +13,11 @@ module Rack
       METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
 
       # @param error [Failure]
+      # @param request [Rack::Request] of which HEAD gets no body
       # @return [Array(Integer, Hash, Array<String>)]
-      def self.for(error)
-        plain(error.status)
+      def self.for(error, request)
+        status, headers, body = plain(error.status)
+        [status, headers, request.head? ? [] : body]
       end
 
       # A tunnel is not what a reverse proxy offers (RFC 9110 section 9.3.6).

@@ -60,8 +60,11 @@ module Rack
 
     # The client left before the response's head.
     class ClientGone < Error
-      # @return [Integer] 499, which no client ever sees
-      def status = 499
+      # What is logged for it; no client ever sees it.
+      STATUS = 499
+
+      # @return [Integer] 499
+      def status = STATUS
     end
 
     # Something about the upstream: the exchange brought no response.
@@ -130,8 +133,9 @@ module Rack
       # @raise [Error]
       def self.raise_from(facts)
         _failed, kind, phase, upstream, message, errno = facts
-        error = CLASSES.fetch(kind, UnknownError).new(message, upstream:, phase:)
-        raise error, cause: cause_of(kind, message, errno)
+        cause = cause_of(kind, message, errno)
+        message = "#{message} (#{cause.class.name.delete_prefix("Errno::")})" if errno
+        raise CLASSES.fetch(kind, UnknownError).new(message, upstream:, phase:), cause:
       end
 
       # @param error [Failure]

@@ -13,11 +13,12 @@ module Rack
       attr_reader :source
 
       # @param env [Hash]
-      # @param size [Integer] bytes to read at once
+      # @param server [Server::Generic]
       # @raise [RequestError] if it is not clear how long the body is
-      def initialize(env, size)
+      def initialize(env, server)
         @source = env["rack.input"]
-        @size = size
+        @size = server.input_size
+        @http_version = server.http_version
         @rewindable = @source.respond_to?(:rewind) && rewind_source
         @kind = length_of(env)
         restart
@@ -32,11 +33,9 @@ module Rack
       def read
         return if @ended
 
-        chunk = @peeked || read_source
+        chunk = bounded(@peeked || read_source)
         @peeked = nil
-        @ended = chunk.nil?
-        @left -= chunk.bytesize if chunk && @left
-        @ended = true if @left&.zero?
+        @ended = chunk.nil? || @left&.zero?
         chunk
       end
 
@@ -68,7 +67,7 @@ module Rack
       def length_of(env)
         length = env["CONTENT_LENGTH"].to_s
         coding = env["HTTP_TRANSFER_ENCODING"]
-        return chunked(env, coding, length) if coding
+        return chunked(coding, length) if coding
         return (peek ? :chunked : nil) if length.empty?
 
         raise RequestError, "the request's Content-Length is malformed" unless
@@ -77,15 +76,23 @@ module Rack
         length.to_i.nonzero?
       end
 
-      def chunked(env, coding, length)
+      def chunked(coding, length)
         raise RequestError, "the request has both Transfer-Encoding and Content-Length" unless
           length.empty?
         raise RequestError, "the request's Transfer-Encoding is not exactly \"chunked\"" unless
           coding.casecmp?("chunked")
         raise RequestError, "the request has Transfer-Encoding in HTTP/1.0" if
-          env["SERVER_PROTOCOL"] == "HTTP/1.0"
+          @http_version == "1.0"
 
         :chunked
+      end
+
+      def bounded(chunk)
+        return chunk unless chunk && @left
+
+        chunk = chunk.byteslice(0, @left) if chunk.bytesize > @left
+        @left -= chunk.bytesize
+        chunk
       end
 
       # A server that de-chunks may tell neither length nor coding: then the bytes tell.

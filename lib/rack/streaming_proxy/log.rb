@@ -25,27 +25,29 @@ module Rack
         headers("Proxy request headers", fields)
       end
 
+      # @param head [Array] `[status, fields, length or nil, body?]`
       # @param report [Array] `[attempts, bytes_up, bytes_down]`
-      def head(status, fields, report)
+      def head(head, report)
+        status, fields, length = head
         retries(report)
+        fields += [["content-length", length]] if length
         headers("Proxy response headers (#{status})", fields)
       end
 
-      # @param outcome [String, nil] what cut the response short, if anything did
-      def finish(status, report, outcome = nil)
-        attempts, _up, down = report
-        tries = attempts.size == 1 ? "1 attempt" : "#{attempts.size} attempts"
-        line = "Finishing proxy request to: #{@subject} " \
-               "(status #{status}, #{down} bytes, #{milliseconds} ms, #{tries})"
-        write(:info, outcome ? "#{line}: #{outcome}" : line)
+      # @param report [Array]
+      # @param abandoned [Boolean] whether nobody wanted the rest of the body
+      def finish(status, report, abandoned: false)
+        rest = ": the body was not read to its end" if abandoned
+        write(:info, "Finishing proxy request to: #{@subject} (#{facts(status, report)})#{rest}")
       end
 
-      # @param error [Exception]
-      def failed(error, report)
-        retries(report)
-        level = error.is_a?(ClientGone) ? :info : :error
-        write(level, "Failed proxy request to: #{@subject} " \
-                     "(status #{error.status}, #{milliseconds} ms): #{error.message}")
+      # @param error [Failure]
+      # @param status [Integer] what the client sees
+      # @param report [Array]
+      def failed(error, status, report)
+        level = error.status == ClientGone::STATUS ? :info : :error
+        facts = facts(status, report)
+        write(level, "Failed proxy request to: #{@subject} (#{facts}): #{error.message}")
       end
 
       def warn(message)
@@ -73,8 +75,11 @@ module Rack
         @logger.public_send(level, "#{PREFIX} #{message.scrub("?").gsub(/[[:cntrl:]]+/, " ")}")
       end
 
-      def milliseconds
-        ((clock - @started) * 1000).round
+      def facts(status, report)
+        attempts, _up, down = report
+        tries = attempts.size == 1 ? "1 attempt" : "#{attempts.size} attempts"
+        milliseconds = ((clock - @started) * 1000).round
+        "status #{status}, #{down} bytes, #{milliseconds} ms, #{tries}"
       end
 
       def clock

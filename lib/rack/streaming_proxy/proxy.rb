@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "client_request"
-require_relative "error_response"
+require_relative "forwarder"
 
 module Rack
   module StreamingProxy
@@ -52,8 +52,8 @@ module Rack
         @block = block
         return if block || method(:destination_uri).owner != Proxy
 
-        raise ConfigurationError, "#{self.class} needs a block that returns the URL of a request, " \
-                                  "or a subclass that overrides destination_uri(request)"
+        raise ConfigurationError, "#{self.class} needs a block that returns the URL to ask, or a " \
+                                  "subclass that overrides destination_uri(request)"
       end
 
       # Answers a request; blocks until the upstream's head is here.
@@ -66,7 +66,9 @@ module Rack
       def call(env)
         rack_request = ClientRequest.new(env)
         target = Target.wrap(destination_uri(rack_request))
-        target ? forward(target, rack_request) : @app.call(env)
+        return @app.call(env) unless target
+
+        Forwarder.new(target, rack_request, configuration.with(target.options)).call
       end
 
       # Where a request goes. Subclasses may override it instead of giving a block.
@@ -83,45 +85,6 @@ module Rack
       end
 
       private
-
-      def forward(target, rack_request)
-        settings = configuration.with(target.options)
-        return ErrorResponse.method_not_allowed if rack_request.request_method == "CONNECT"
-
-        log = Log.new(settings, "#{rack_request.request_method} #{target}")
-        exchange(target, rack_request, settings, log)
-      rescue UpstreamError, RequestError => e
-        raise if settings.raise_on_error
-
-        ErrorResponse.for(e)
-      rescue ClientGone => e
-        [e.status, {}, []]
-      end
-
-      def exchange(target, rack_request, settings, log)
-        server = Server.for(rack_request.env)
-        session = nil
-        request = Request.new(target, rack_request, server)
-        log.start(request.fields)
-        session = Session.new(request, settings.policy, server)
-        head = session.head
-        log.head(head[0], head[1], session.report)
-        refuse_5xx(head[0], target, settings)
-        answer = Response.new(head, session, server, log).to_a
-      rescue Error => e
-        log.failed(e, session&.report || [[], 0, 0])
-        raise
-      ensure
-        session&.close unless answer
-      end
-
-      def refuse_5xx(status, target, settings)
-        return unless settings.raise_on_5xx && (500..599).cover?(status)
-
-        message = "upstream #{target.origin} answered #{status} (#{target})"
-        facts = { status:, url: target.to_s, upstream: target.origin, phase: :head }
-        raise HttpServerError.new(message, **facts)
-      end
 
       # The settings in force, merged anew after an accessor has changed. Two threads may both
       # merge: the results are equal.

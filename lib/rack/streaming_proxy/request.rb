@@ -21,7 +21,8 @@ module Rack
       def initialize(target, rack_request, server = Server.for(rack_request.env))
         @target = target
         @env = rack_request.env
-        @input = Input.new(@env, server.input_size)
+        @server = server
+        @input = Input.new(@env, server)
       end
 
       # @return [String] any token, as the client sent it
@@ -62,8 +63,7 @@ module Rack
       end
 
       def client
-        version = (@env["SERVER_PROTOCOL"] || "HTTP/1.1").delete_prefix("HTTP/")
-        [@env["REMOTE_ADDR"], @env["rack.url_scheme"], @env["HTTP_HOST"], version]
+        [@env["REMOTE_ADDR"], @env["rack.url_scheme"], @env["HTTP_HOST"], @server.http_version]
       end
     end
   end

@@ -56,13 +56,16 @@ module Rack
       end
 
       # Ends the exchange; the upstream's connection is shut down if it is still in use. Idempotent.
+      #
+      # @return [Boolean] false in a process forked from the one that opened it: it is not ours
       def close
-        return if @closed
+        return true if @closed
 
         @closed = true
-        @exchange.close
+        ours = @exchange.close
         @bell.autoclose = true
         @bell.close
+        ours
       end
 
       private

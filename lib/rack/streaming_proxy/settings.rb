@@ -23,8 +23,9 @@ module Rack
       LOGGER = lambda do |value|
         value.nil? || %i[debug info warn error].all? { |level| value.respond_to?(level) }
       end
-      FILE = lambda do |value|
-        value.nil? || ((value.is_a?(String) || value.respond_to?(:to_path)) && ::File.file?(value))
+      CERTIFICATES = lambda do |value|
+        value.nil? || ((value.is_a?(String) || value.respond_to?(:to_path)) &&
+          ::File.file?(value) && ::File.binread(value).include?("-----BEGIN CERTIFICATE-----"))
       end
       # One of these is never an upstream's business, or is computed from the body that is sent.
       UNSETTABLE = %w[
@@ -66,7 +67,8 @@ module Rack
         Setting.new(:idle_timeout, 300, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:total_timeout, nil, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:verify_ssl, true, "true or false", FLAG),
-        Setting.new(:ca_file, nil, "the path of a PEM file, or nil for the system's roots", FILE),
+        Setting.new(:ca_file, nil, "the path of a PEM file with certificates, or nil for the " \
+                                   "system's roots", CERTIFICATES),
         Setting.new(:max_idle_connections, 32, "an Integer of 0 or more", COUNT),
         Setting.new(:idle_connection_timeout, 15, "seconds above 0", POSITIVE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze

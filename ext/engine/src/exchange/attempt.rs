@@ -76,6 +76,7 @@ impl Task {
             self.outbox.rewind();
         }
         let request = self.request(body);
+        let before = connection.received();
         let sending = connection.sender.try_send_request(request);
         let clock = self.clock();
         let sent = tokio::select! {
@@ -87,7 +88,9 @@ impl Task {
             Ok(response) => response,
             Err(mut refused) => {
                 let unsent = refused.take_message().is_some();
-                return Err(self.lost(refused.error(), connection.reused, unsent));
+                let silent = connection.received() == before;
+                let stale = connection.reused && silent;
+                return Err(self.lost(refused.error(), stale, unsent));
             }
         };
         let version = response.version();
@@ -113,11 +116,10 @@ impl Task {
         request
     }
 
-    fn lost(&self, err: &hyper::Error, reused: bool, unsent: bool) -> Lost {
-        let silent = unsent || !err.is_parse();
+    fn lost(&self, err: &hyper::Error, stale: bool, unsent: bool) -> Lost {
         let failure =
             self.body_failure().unwrap_or_else(|| Failure::http(Phase::Head, &self.origin, err));
-        let stale = reused && silent && failure.kind == Kind::Protocol;
+        let stale = stale && failure.kind == Kind::Protocol;
         Lost { failure, stale, unsent }
     }
 

@@ -111,12 +111,13 @@ impl Task {
         }
         let trust = self.policy.trust_upstream;
         self.outbox.head(headers::pass_on(status, &parts.headers, framing.body, trust));
+        let mut ended = body.is_end_stream();
         if framing.body.follows() {
             self.pump(&mut body).await?;
+            ended = true;
         }
-        let whole = body.is_end_stream() && self.upload.is_complete();
         drop(body);
-        if whole && framing.reusable {
+        if ended && framing.reusable && self.upload.is_complete() {
             self.keep(connection).await;
         }
         Ok(())
@@ -180,12 +181,6 @@ impl Task {
         if connection.sender.ready().await.is_ok() {
             self.core.pool.put(self.key.clone(), connection, self.policy.pool);
         }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.core.stats.bytes_up.fetch_add(self.upload.sent(), Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,12 @@ module Rack
         # @param env [Hash]
         def initialize(env)
           @env = env
-          @http10 = (env["SERVER_PROTOCOL"] || env["HTTP_VERSION"]) == "HTTP/1.0"
+          @http10 = http_version == "1.0"
+        end
+
+        # @return [String] of the client's request, such as `"1.1"`
+        def http_version
+          (@env["SERVER_PROTOCOL"] || "HTTP/1.1").delete_prefix("HTTP/")
         end
 
         # @return [IO, nil] the client's socket
@@ -38,6 +43,11 @@ module Rack
 
         # Sends what the server has been given and may be holding back. Called before each wait.
         def push; end
+
+        # @param answer [Array(Integer, Hash, #each)]
+        # @param input [Input] the request's body, of which some may not have been read
+        # @return [Array(Integer, Hash, #each)] the answer as this server is to get it
+        def finish(answer, _input) = answer
 
         # Makes a truncation visible that the exception in `each` alone would not show.
         #

@@ -14,6 +14,11 @@ module Rack
           env["puma.mark_as_io_bound"]&.call
         end
 
+        # @return [String] Puma 5 puts it into HTTP_VERSION; its SERVER_PROTOCOL is always HTTP/1.1
+        def http_version
+          (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"] || "HTTP/1.1").delete_prefix("HTTP/")
+        end
+
         # @return [IO, nil] the client's socket, under TLS too
         def client_socket
           @client_socket ||= @env["puma.socket"].to_io

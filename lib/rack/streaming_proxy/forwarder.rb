@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+require_relative "error_response"
+
+module Rack
+  module StreamingProxy
+    # Takes one request to its target and makes the answer, of the upstream's response or of what
+    # went wrong. Made by {Proxy} for each proxied request.
+    # @api private
+    class Forwarder
+      NOTHING = [[], 0, 0].freeze
+      private_constant :NOTHING
+
+      # @param target [Target]
+      # @param rack_request [Rack::Request]
+      # @param settings [Configuration]
+      def initialize(target, rack_request, settings)
+        @target = target
+        @rack_request = rack_request
+        @settings = settings
+        @server = Server.for(rack_request.env)
+        @log = Log.new(settings, "#{rack_request.request_method} #{target}")
+      end
+
+      # Blocks until the upstream's head is here.
+      #
+      # @return [Array(Integer, Hash, #each)]
+      # @raise [HttpServerError] under `raise_on_5xx`
+      # @raise [UpstreamError, RequestError] under `raise_on_error`
+      def call
+        return ErrorResponse.method_not_allowed if @rack_request.request_method == "CONNECT"
+
+        finished(exchange)
+      rescue UpstreamError, RequestError => e
+        raise if @settings.raise_on_error
+
+        finished(ErrorResponse.for(e, @rack_request))
+      rescue ClientGone => e
+        [e.status, {}, []]
+      end
+
+      private
+
+      def exchange
+        @request = Request.new(@target, @rack_request, @server)
+        @log.start(@request.fields)
+        @session = Session.new(@request, @settings.policy, @server)
+        head = @session.head
+        @log.head(head, @session.report)
+        refuse_5xx(head.first)
+        answer = Response.new(head, @session, @server, @log).to_a
+      rescue Error => e
+        @log.failed(e, e.status, @session&.report || NOTHING)
+        raise
+      ensure
+        @session&.close unless answer
+      end
+
+      def refuse_5xx(status)
+        return unless @settings.raise_on_5xx && (500..599).cover?(status)
+
+        facts = { status:, url: @target.to_s, upstream: @target.origin, phase: :head }
+        message = "upstream #{@target.origin} answered #{status} (#{@target})"
+        raise HttpServerError.new(message, **facts)
+      end
+
+      def finished(answer)
+        @request ? @server.finish(answer, @request.input) : answer
+      end
+    end
+  end
+end
