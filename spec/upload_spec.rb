@@ -116,7 +116,7 @@ RSpec.describe "Uploads" do
       expect(client.read_head(within: 2).status).to eq(200)
       expect(client.read_chunk(within: 2)).to eq("aaa")
       client.write("b" * 27_232)
-      expect(client.read_chunk(within: 2)).to match(/\A[ab]{3}\z/)
+      expect(client.read_chunk(within: 2)).to match(/\A[ab]{3,6}\z/)
     end
 
     it "are asked for with 100 Continue when the client expects it" do

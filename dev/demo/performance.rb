@@ -31,10 +31,8 @@ module Demo
 
     def servers
       lost = @stage.lost
-      stubborn = lost.empty? ? @stage.stop : []
-      text = lost.map(&:ending) + stubborn.map { |server| "#{server.name} had to be killed" }
-      text << "both ran to the end and stopped when asked" if text.empty?
-      Show::Verdict.new("Servers", (lost + stubborn).empty?, text.join("; "))
+      text = lost.empty? ? "both ran to the end" : lost.map(&:ending).join("; ")
+      Show::Verdict.new("Servers", lost.empty?, text)
     end
 
     def summary(verdicts, seconds)

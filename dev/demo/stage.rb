@@ -47,10 +47,10 @@ module Demo
       say("sabotage  #{Sabotage.chosen.description}") if Sabotage.chosen
     end
 
-    # @return [Array<Server>] those that did not end when asked
+    # Ends both servers. May block for a few seconds.
     def stop
       # The proxy first, so that it never finds its upstream gone.
-      [proxy, upstream].compact.reject(&:stop)
+      [proxy, upstream].compact.each(&:stop)
     end
 
     # @return [Array<Server>] those that have ended by themselves

@@ -24,6 +24,8 @@ pub enum Kind {
     Destination,
     /// The client's request head cannot be sent as HTTP.
     RequestHead,
+    /// The request has passed this library too often.
+    Loop,
     /// The client's request body ended early or was too long.
     RequestBody,
     /// The client left.
@@ -74,6 +76,7 @@ impl Kind {
             Kind::Protocol => "protocol",
             Kind::Destination => "destination",
             Kind::RequestHead => "request_head",
+            Kind::Loop => "loop",
             Kind::RequestBody => "request_body",
             Kind::ClientGone => "client_gone",
             Kind::Internal => "internal",
@@ -144,7 +147,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::RequestHead | Kind::RequestBody | Kind::ClientGone => {
+            Kind::RequestHead | Kind::Loop | Kind::RequestBody | Kind::ClientGone => {
                 write!(f, "{} (upstream {})", self.detail, self.upstream)
             }
             _ => write!(f, "upstream {} {}", self.upstream, self.detail),

@@ -75,7 +75,7 @@ impl Settings<'_> {
             _ => XForwarded::Off,
         };
         let (via, preserve_host) = (self.get("via")?, self.get("preserve_host")?);
-        Ok(Forwarding { x_forwarded, via, preserve_host })
+        Ok(Forwarding { x_forwarded, via, max_hops: self.get("max_hops")?, preserve_host })
     }
 
     /// `headers` is `[[name, nil or [value, ...]], ...]`.

@@ -8,7 +8,8 @@ module Rack
     module ErrorResponse
       REASONS = {
         400 => "Bad Request", 405 => "Method Not Allowed", 413 => "Payload Too Large",
-        502 => "Bad Gateway", 503 => "Service Unavailable", 504 => "Gateway Timeout"
+        502 => "Bad Gateway", 503 => "Service Unavailable", 504 => "Gateway Timeout",
+        508 => "Loop Detected"
       }.freeze
       METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
 

@@ -58,6 +58,12 @@ module Rack
       def status = 400
     end
 
+    # The request has passed this library more than `max_hops` times: a loop.
+    class LoopDetected < RequestError
+      # @return [Integer] 508
+      def status = 508
+    end
+
     # The client left before the response's head.
     class ClientGone < Error
       # What is logged for it; no client ever sees it.
@@ -125,7 +131,7 @@ module Rack
       CLASSES = {
         resolve: ConnectError, connect: ConnectError, tls: TlsError, timeout: TimeoutError,
         protocol: ProtocolError, destination: DestinationRefused, request_head: RequestError,
-        request_body: RequestBodyError, client_gone: ClientGone
+        loop: LoopDetected, request_body: RequestBodyError, client_gone: ClientGone
       }.freeze
       private_constant :CLASSES
 

@@ -43,6 +43,8 @@ module Rack
       # @return [String, nil] binary; nil at the end
       # @raise [BodyError] if the body was cut short
       def read
+        raise BodyError, "the body is closed" if @closed
+
         ready { @exchange.read(CHUNK) }
       rescue Error => e
         Failure.raise_in_body(e)

@@ -60,6 +60,7 @@ module Rack
         Setting.new(:x_forwarded, :append, ":append, :replace or :off",
                     one_of(:append, :replace, :off)),
         Setting.new(:via, true, "true or false", FLAG),
+        Setting.new(:max_hops, 5, "an Integer of 0 or more", COUNT),
         Setting.new(:trust_upstream, false, "true or false", FLAG),
         Setting.new(:connect_timeout, 5, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:timeout, 30, "seconds, nil for none, or 0 to answer 504 at once",

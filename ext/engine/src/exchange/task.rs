@@ -72,7 +72,9 @@ impl Task {
     async fn serve(&mut self) -> Result<(), Failure> {
         #[cfg(feature = "test-panics")]
         crate::panics::in_task(&self.head);
-        if let Some(failure) = self.clock().at_once() {
+        let max_hops = self.policy.forwarding.max_hops;
+        if let Some(failure) = self.head.loop_detected(max_hops).or_else(|| self.clock().at_once())
+        {
             return Err(failure);
         }
         let mut attempts = Attempts::new(self.policy.retry);

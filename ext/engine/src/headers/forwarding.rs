@@ -32,6 +32,8 @@ pub struct Forwarding {
     pub x_forwarded: XForwarded,
     /// Whether `Via` gets an entry of ours.
     pub via: bool,
+    /// Entries of ours that a request may carry in `Via` before it counts as a loop.
+    pub max_hops: u32,
     /// Whether the upstream sees the client's Host instead of the URL's.
     pub preserve_host: bool,
 }
@@ -85,6 +87,17 @@ impl Forwarding {
             }
         }
     }
+}
+
+/// How many entries of a Via field's value are ours.
+pub(crate) fn our_hops(value: &HeaderValue) -> usize {
+    let entries = value.as_bytes().split(|byte| *byte == b',');
+    entries
+        .filter(|entry| {
+            let received_by = entry.trim_ascii().split(|byte| *byte == b' ').nth(1);
+            received_by == Some(PSEUDONYM.as_bytes())
+        })
+        .count()
 }
 
 /// Whether the field is X-Forwarded-For.

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::Forwarding;
-use super::forwarding::is_forwarded_for;
+use super::forwarding::{is_forwarded_for, our_hops};
 use super::hop_by_hop::HopByHop;
 use crate::error::{Failure, Kind, Phase};
 use crate::target::Target;
@@ -54,6 +54,17 @@ impl RequestHead {
             .map(|(name, value)| field(name, value).map_err(&refuse))
             .collect::<Result<_, _>>()?;
         Ok(RequestHead { method, target, fields, client })
+    }
+
+    /// The failure of a request that has passed this library more than `max_hops` times (RFC 9110
+    /// section 7.6).
+    pub(crate) fn loop_detected(&self, max_hops: u32) -> Option<Failure> {
+        let vias = self.fields.iter().filter(|(name, _)| *name == header::VIA);
+        let hops: usize = vias.map(|(_, value)| our_hops(value)).sum();
+        (hops > max_hops as usize).then(|| {
+            let detail = format!("the request has passed here {hops} times (max_hops {max_hops})");
+            Failure::new(Kind::Loop, Phase::Head, &self.target.origin(), detail)
+        })
     }
 
     /// Whether a second sending does no more than the first (RFC 9110 section 9.2.2), or the
@@ -212,6 +223,15 @@ mod tests {
             "via: 1.1 rack-streaming-proxy",
         ];
         assert_eq!(sent(&head, forwarding, &[]), expected);
+    }
+
+    #[test]
+    fn fw7_counts_our_own_entries_in_via() {
+        let ours = "1.1 front, 1.1 rack-streaming-proxy,1.0 rack-streaming-proxy";
+        let head =
+            head("GET", &[("via", ours), ("via", "1.1 rack-streaming-proxy (x), 1.1 other")]);
+        assert!(head.loop_detected(3).is_none());
+        assert_eq!(head.loop_detected(2).map(|failure| failure.kind), Some(Kind::Loop));
     }
 
     #[test]
