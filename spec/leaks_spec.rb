@@ -74,7 +74,7 @@ RSpec.describe "Five hundred cut connections" do
       end
       cut_many(server, 10)
       before = settled_counts(server)
-      cut_many(server, kind == :puma ? 500 : 60)
+      cut_many(server, kind == :puma ? 500 : 30)
       expect(settled_counts(server, before)).to eq(before)
       expect(upstream.connections.reject(&:closed?)).to be_empty
     end

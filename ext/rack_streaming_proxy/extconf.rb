@@ -51,6 +51,7 @@ def makefile(cargo)
     install: all
     \tmkdir -p $(DESTDIR)$(sitearchdir)$(target_prefix)
     \tcmp -s $(DLLIB) $(INSTALLED) || { rm -f $(INSTALLED) && cp $(DLLIB) $(INSTALLED); }
+    \ttouch $(INSTALLED)
     #{"\trm -rf $(TARGET_DIR)" if ENV.key?("SOURCE_DATE_EPOCH")}
 
     clean:

@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+require "tmpdir"
+require "fileutils"
+
+# nginx as an upstream: it serves the files of a directory, and answers at a few fixed locations.
+class NginxProcess
+  attr_reader :port, :directory
+
+  def initialize
+    @directory = Dir.mktmpdir("streaming-proxy-nginx")
+    FileUtils.mkdir_p(File.join(directory, "files"))
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    File.write(File.join(directory, "nginx.conf"), configuration)
+    @pid = Process.spawn("nginx", "-p", directory, "-c", "nginx.conf", %i[out err] => log)
+    await_listening
+  end
+
+  # Writes a file that nginx serves at /NAME.
+  def serve(name, bytes)
+    File.binwrite(File.join(directory, "files", name), bytes)
+  end
+
+  def url(path = "/")
+    "http://127.0.0.1:#{port}#{path}"
+  end
+
+  def stop
+    Process.kill("TERM", @pid)
+    Process.wait(@pid)
+    FileUtils.remove_entry(directory)
+  end
+
+  private
+
+  def log
+    File.join(directory, "log")
+  end
+
+  def await_listening
+    Deadline.new(5).poll { listening? } || raise("nginx does not listen: #{File.read(log)}")
+  end
+
+  def listening?
+    TCPSocket.new("127.0.0.1", port).close || true
+  rescue Errno::ECONNREFUSED
+    false
+  end
+
+  def configuration
+    <<~TEXT
+      daemon off; master_process off; pid nginx.pid; error_log stderr warn;
+      events { worker_connections 256; }
+      http {
+        access_log off;
+        client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+        uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+        server {
+          listen 127.0.0.1:#{port};
+          client_max_body_size 1m;
+          root files;
+          location = /limited { limit_rate 200k; alias files/limited; }
+          location = /teapot { return 418 "short and stout"; }
+          location = /empty { return 204; }
+        }
+      }
+    TEXT
+  end
+end
