@@ -29,6 +29,15 @@ module Rack
           touch
         end
 
+        # @param layers [Array<Hash{Symbol => Object}>] checked settings, the last one winning
+        # @return [Hash{Symbol => Object}] every setting, frozen
+        # @api private
+        def merge(*layers)
+          settings = Settings::DEFAULTS.merge(*layers)
+          settings[:logger] ||= default_logger
+          settings.freeze
+        end
+
         # Says that a layer has changed.
         # @api private
         def touch
@@ -57,6 +66,11 @@ module Rack
         end
 
         private
+
+        def default_logger
+          rails = ::Rails.logger if defined?(::Rails) && ::Rails.respond_to?(:logger)
+          rails || (@stdout ||= ::Logger.new($stdout))
+        end
 
         # What is changed after it was given does not count.
         def kept(value)
@@ -96,9 +110,7 @@ module Rack
 
       # @param layers [Array<Hash{Symbol => Object}>] checked settings, the last one winning
       def initialize(*layers)
-        @settings = Settings::DEFAULTS.merge(*layers)
-        @settings[:logger] ||= default_logger
-        @settings.freeze
+        @settings = self.class.merge(*layers)
         @policy = Native::Policy.new(for_engine)
         freeze
       end
@@ -110,12 +122,6 @@ module Rack
       end
 
       private
-
-      def default_logger
-        (if defined?(::Rails) && ::Rails.respond_to?(:logger)
-           ::Rails.logger
-         end) || ::Logger.new($stdout)
-      end
 
       def for_engine
         @settings.merge(ca_file: @settings[:ca_file]&.then { |path| ::File.expand_path(path) },

@@ -44,7 +44,7 @@ module Rack
       def exchange
         @request = Request.new(@target, @rack_request, @server)
         @log.start(@request.fields)
-        @session = Session.new(@request, @settings.policy, @server)
+        open_session
         head = @session.head
         @log.head(head, @session.report)
         refuse_5xx(head.first)
@@ -54,6 +54,13 @@ module Rack
         raise
       ensure
         @session&.close unless answer
+      end
+
+      # A thread that is killed here must not lose an exchange that nobody closes. Nothing waits.
+      def open_session
+        Thread.handle_interrupt(Object => :never) do
+          @session = Session.new(@request, @settings.policy, @server)
+        end
       end
 
       def refuse_5xx(status)

@@ -21,7 +21,7 @@ module Rack
         # @!method logger=(value)
         #   @raise [ConfigurationError]
         Settings::ALL.each_key do |name|
-          define_method(name) { Configuration.new(*layers).public_send(name) }
+          define_method(name) { Configuration.merge(*layers).fetch(name) }
           define_method(:"#{name}=") { |value| set(name, value) }
         end
 
