@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What the issue of the main job names; the other specs go further into each.
+# A first look at each kind of misbehaviour; the other specs go further.
 RSpec.describe Rack::StreamingProxy::Proxy, "and an upstream that misbehaves" do
   { "that closes at once" => proc {},
     "that never answers" => ->(connection) { connection.wait_for_end(within: 20) },

@@ -172,6 +172,39 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and upstreams that fail before the 
     expect([status, read(body)]).to eq([200, "abcd"])
   end
 
+  # The client's body goes on for ever, and the upstream takes none of it.
+  def stalled_upload(**settings)
+    upstream = start_upstream do |connection|
+      connection.read_head
+      sleep # until the upstream is stopped
+    end
+    endless = Class.new { def read(length = 65_536, *) = "u" * length }.new
+    env = env_for("/", :method => "POST", "CONTENT_LENGTH" => (1 << 40).to_s)
+    bare(timeout: 5, **settings) { upstream.url }.call(env.merge("rack.input" => endless)).first
+  end
+
+  it "answers 504 when the upload stalls for idle_timeout" do
+    status = nil
+    expect(elapsed { status = stalled_upload(idle_timeout: 0.3) }).to be_between(0.3, 0.8)
+    expect(status).to eq(504)
+  end
+
+  it "answers 504 when the upload stalls for total_timeout" do
+    status = nil
+    expect(elapsed { status = stalled_upload(total_timeout: 0.3) }).to be_between(0.3, 0.8)
+    expect(status).to eq(504)
+  end
+
+  it "does not call link-local, multicast and unspecified addresses", id: "SS3" do
+    ["http://169.254.169.254/", "http://[fe80::1]:1/", "http://224.0.0.1/", "http://0.0.0.0:1/"]
+      .each do |url|
+      expect { fetch(bare(raise_on_error: true) { url }) }
+        .to raise_error(Rack::StreamingProxy::DestinationRefused) { |error|
+          expect(error.status).to eq(502)
+        }
+    end
+  end
+
   it "works again right after a failure" do
     upstream = serving { [200, {}, "fine"] }
     refused = "http://127.0.0.1:#{closed_port}/"

@@ -99,6 +99,23 @@ RSpec.describe "Five hundred cut connections" do
     expect(Rack::StreamingProxy.stats).to include(exchanges: 0)
   end
 
+  it "leave nothing behind when the thread is killed at any moment" do
+    upstream = serving { |request| [200, {}, request.body] }
+    app = bare { upstream.url }
+    fetch(app)
+    before = Dir.children("/proc/self/fd").size
+    killed = Array.new(300) do |number|
+      thread = in_thread { fetch(app, "/", method: "POST", input: "x" * (number * 37)) }
+      sleep rand * 0.002
+      thread.kill.join(2)
+    end
+    expect(killed).to all(be_truthy)
+    expect(fetch(app).status).to eq(200)
+    expect(Deadline.new(2).poll { Rack::StreamingProxy.stats[:exchanges].zero? }).to be(true)
+    GC.start
+    expect(Deadline.new(2).poll { Dir.children("/proc/self/fd").size <= before + 8 }).to be(true)
+  end
+
   it "are counted in stats, and so is what goes on" do
     upstream = upstream_of_all_kinds
     app = bare { |request| upstream.url(request.path) }

@@ -139,8 +139,8 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
       "UnknownError" => "Error", "HttpServerError" => "Error", "ConfigurationError" => "Error",
       "UpstreamError" => "Error", "ConnectError" => "UpstreamError", "TlsError" => "UpstreamError",
       "TimeoutError" => "UpstreamError", "ProtocolError" => "UpstreamError",
-      "DestinationRefused" => "UpstreamError", "Overloaded" => "UpstreamError",
-      "RequestBodyError" => "UpstreamError"
+      "DestinationRefused" => "UpstreamError", "RequestBodyError" => "UpstreamError",
+      "RequestError" => "Error", "LoopDetected" => "RequestError"
     }
     parents.each do |child, parent|
       expect(described_class.const_get(child).superclass).to eq(described_class.const_get(parent))

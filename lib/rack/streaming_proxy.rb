@@ -5,6 +5,7 @@ require "socket"
 
 require_relative "streaming_proxy/version"
 require_relative "streaming_proxy/errors"
+require_relative "streaming_proxy/exchange_failure"
 require_relative "streaming_proxy/native"
 require_relative "streaming_proxy/settings"
 require_relative "streaming_proxy/configuration"

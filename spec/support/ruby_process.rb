@@ -8,6 +8,7 @@ require "fileutils"
 # environment. `stop` and the end of the suite leave nothing of it behind.
 class RubyProcess
   ROOT = File.expand_path("../..", __dir__)
+  LIB = File.join(ROOT, "lib")
   CLEAN = { "RUBYOPT" => nil, "RUBYLIB" => nil, "BUNDLE_GEMFILE" => nil, "BUNDLE_BIN_PATH" => nil,
             "RACK_ENV" => nil, "RAILS_ENV" => nil, "LANG" => "C.UTF-8" }.freeze
 
@@ -25,7 +26,7 @@ class RubyProcess
 
   def initialize(*arguments, env: {}, directory: ROOT)
     reader, writer = IO.pipe
-    @pid = Process.spawn(CLEAN.merge(env), RbConfig.ruby, "-I", File.join(ROOT, "lib"), *arguments,
+    @pid = Process.spawn(CLEAN.merge("RUBYLIB" => LIB).merge(env), RbConfig.ruby, *arguments,
                          chdir: directory, pgroup: true, in: File::NULL, %i[out err] => writer)
     writer.close
     @waiter = Process.detach(@pid)

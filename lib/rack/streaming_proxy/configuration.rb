@@ -102,6 +102,7 @@ module Rack
       @rails = {}.freeze
 
       # @return [Native::Policy] what the engine needs to know
+      # @api private
       attr_reader :policy
 
       Settings::ALL.each_key do |name|

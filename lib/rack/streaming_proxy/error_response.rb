@@ -7,9 +7,8 @@ module Rack
     # @api private
     module ErrorResponse
       REASONS = {
-        400 => "Bad Request", 405 => "Method Not Allowed", 413 => "Payload Too Large",
-        502 => "Bad Gateway", 503 => "Service Unavailable", 504 => "Gateway Timeout",
-        508 => "Loop Detected"
+        400 => "Bad Request", 405 => "Method Not Allowed", 502 => "Bad Gateway",
+        504 => "Gateway Timeout", 508 => "Loop Detected"
       }.freeze
       METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
 

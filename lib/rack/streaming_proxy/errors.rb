@@ -39,7 +39,7 @@ module Rack
       # @return [Integer] the upstream's status
       attr_reader :status
 
-      # @return [String] the URL, without credentials and query
+      # @return [String, nil] the URL, without credentials and query
       attr_reader :url
 
       # @param message [String, nil]
@@ -64,7 +64,8 @@ module Rack
       def status = 508
     end
 
-    # The client left before the response's head.
+    # The client left before the response's head. Never leaves the library.
+    # @api private
     class ClientGone < Error
       # What is logged for it; no client ever sees it.
       STATUS = 499
@@ -79,7 +80,7 @@ module Rack
       def status = 502
     end
 
-    # The upstream could not be reached: name not resolved, connection refused or reset.
+    # The upstream could not be reached: name not resolved, connection refused.
     class ConnectError < UpstreamError; end
 
     # The TLS handshake failed or the certificate was not accepted.
@@ -95,12 +96,6 @@ module Rack
     class TimeoutError < UpstreamError
       # @return [Integer] 504
       def status = 504
-    end
-
-    # No connection was to be had in time.
-    class Overloaded < UpstreamError
-      # @return [Integer] 503
-      def status = 503
     end
 
     # The client's body could not be read to its end.
@@ -123,44 +118,6 @@ module Rack
         super(message, **facts)
         @status = status
       end
-    end
-
-    # From the facts of a failure, as the engine tells them, to an exception with its cause.
-    # @api private
-    module Failure
-      CLASSES = {
-        resolve: ConnectError, connect: ConnectError, tls: TlsError, timeout: TimeoutError,
-        protocol: ProtocolError, destination: DestinationRefused, request_head: RequestError,
-        loop: LoopDetected, request_body: RequestBodyError, client_gone: ClientGone
-      }.freeze
-      private_constant :CLASSES
-
-      # @param facts [Array] `[:failed, kind, phase, upstream, message, errno]`
-      # @raise [Error]
-      def self.raise_from(facts)
-        _failed, kind, phase, upstream, message, errno = facts
-        cause = cause_of(kind, message, errno)
-        message = "#{message} (#{cause.class.name.delete_prefix("Errno::")})" if errno
-        raise CLASSES.fetch(kind, UnknownError).new(message, upstream:, phase:), cause:
-      end
-
-      # @param error [Failure]
-      # @raise [BodyError] which tells the same in mid-body
-      def self.raise_in_body(error)
-        facts = { upstream: error.upstream, phase: error.phase, status: error.status }
-        raise BodyError.new(error.message, **facts), cause: error
-      end
-
-      def self.cause_of(kind, message, errno)
-        return SystemCallError.new(nil, errno) if errno
-
-        case kind
-        when :resolve then SocketError.new(message)
-        when :timeout then Errno::ETIMEDOUT.new
-        when :protocol then EOFError.new(message)
-        end
-      end
-      private_class_method :cause_of
     end
   end
 end

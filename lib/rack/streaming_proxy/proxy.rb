@@ -15,11 +15,49 @@ module Rack
     #   end
     class Proxy
       class << self
-        # @!method logger
-        #   Every setting has such a reader and writer on the class, inherited by subclasses.
-        #   @return [Object] the value in force for middlewares of this class
-        # @!method logger=(value)
-        #   @raise [ConfigurationError]
+        # Every setting has a reader and a writer on the class, which subclasses inherit; the README
+        # says what each means. A writer raises {ConfigurationError}.
+        #
+        # @!attribute [rw] logger
+        #   @return [Object, nil]
+        # @!attribute [rw] log_verbosity
+        #   @return [Symbol]
+        # @!attribute [rw] num_retries_on_5xx
+        #   @return [Integer]
+        # @!attribute [rw] retry_delay
+        #   @return [Numeric] seconds
+        # @!attribute [rw] raise_on_5xx
+        #   @return [Boolean]
+        # @!attribute [rw] raise_on_error
+        #   @return [Boolean]
+        # @!attribute [rw] headers
+        #   @return [Hash]
+        # @!attribute [rw] preserve_host
+        #   @return [Boolean]
+        # @!attribute [rw] x_forwarded
+        #   @return [Symbol]
+        # @!attribute [rw] via
+        #   @return [Boolean]
+        # @!attribute [rw] max_hops
+        #   @return [Integer]
+        # @!attribute [rw] trust_upstream
+        #   @return [Boolean]
+        # @!attribute [rw] connect_timeout
+        #   @return [Numeric, nil] seconds
+        # @!attribute [rw] timeout
+        #   @return [Numeric, nil] seconds
+        # @!attribute [rw] idle_timeout
+        #   @return [Numeric, nil] seconds
+        # @!attribute [rw] total_timeout
+        #   @return [Numeric, nil] seconds
+        # @!attribute [rw] verify_ssl
+        #   @return [Boolean]
+        # @!attribute [rw] ca_file
+        #   @return [String, nil]
+        # @!attribute [rw] max_idle_connections
+        #   @return [Integer]
+        # @!attribute [rw] idle_connection_timeout
+        #   @return [Numeric] seconds
         Settings::ALL.each_key do |name|
           define_method(name) { Configuration.merge(*layers).fetch(name) }
           define_method(:"#{name}=") { |value| set(name, value) }

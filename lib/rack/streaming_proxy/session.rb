@@ -47,7 +47,7 @@ module Rack
 
         ready { @exchange.read(CHUNK) }
       rescue Error => e
-        Failure.raise_in_body(e)
+        ExchangeFailure.raise_in_body(e)
       rescue SystemCallError, IOError => e
         raise BodyError, "the exchange broke off: #{e.message}"
       end
@@ -74,7 +74,7 @@ module Rack
 
       def opened(request, policy)
         exchange = request.open(policy)
-        exchange.is_a?(Array) ? Failure.raise_from(exchange) : exchange
+        exchange.is_a?(Array) ? ExchangeFailure.raise_from(exchange) : exchange
       end
 
       # Looks, and while there is nothing, feeds the upload or waits for the bell.
@@ -88,7 +88,7 @@ module Rack
       end
 
       def checked(result)
-        result.is_a?(Array) && result.first == :failed ? Failure.raise_from(result) : result
+        result.is_a?(Array) && result.first == :failed ? ExchangeFailure.raise_from(result) : result
       end
 
       # Moves what can be moved without waiting on the upstream.

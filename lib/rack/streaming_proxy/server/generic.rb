@@ -37,7 +37,7 @@ module Rack
         # @param length [Integer, nil] the body's length, if known
         def prepare(length); end
 
-        # @param length [Integer, nil] the body's length, if known
+        # @param _length [Integer, nil] the body's length, if known
         # @return [Boolean] whether the body must be sent in chunks that we frame ourselves
         def frames?(_length) = false
 
@@ -45,13 +45,13 @@ module Rack
         def push; end
 
         # @param answer [Array(Integer, Hash, #each)]
-        # @param input [Input] the request's body, of which some may not have been read
+        # @param _input [Input] the request's body, of which some may not have been read
         # @return [Array(Integer, Hash, #each)] the answer as this server is to get it
         def finish(answer, _input) = answer
 
         # Makes a truncation visible that the exception in `each` alone would not show.
         #
-        # @param length [Integer, nil] the body's length, if known
+        # @param _length [Integer, nil] the body's length, if known
         def cut(_length); end
 
         private

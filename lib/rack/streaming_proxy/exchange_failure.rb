@@ -1,0 +1,43 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # From the facts of a failed exchange, as the engine tells them, to an exception with its cause.
+    # @api private
+    module ExchangeFailure
+      CLASSES = {
+        resolve: ConnectError, connect: ConnectError, tls: TlsError, timeout: TimeoutError,
+        protocol: ProtocolError, destination: DestinationRefused, request_head: RequestError,
+        loop: LoopDetected, request_body: RequestBodyError, client_gone: ClientGone
+      }.freeze
+      private_constant :CLASSES
+
+      # @param facts [Array] `[:failed, kind, phase, upstream, message, errno]`
+      # @raise [Error]
+      def self.raise_from(facts)
+        _failed, kind, phase, upstream, message, errno = facts
+        cause = cause_of(kind, message, errno)
+        message = "#{message} (#{cause.class.name.delete_prefix("Errno::")})" if errno
+        raise CLASSES.fetch(kind, UnknownError).new(message, upstream:, phase:), cause:
+      end
+
+      # @param error [Failure]
+      # @raise [BodyError] which tells the same in mid-body
+      def self.raise_in_body(error)
+        facts = { upstream: error.upstream, phase: error.phase, status: error.status }
+        raise BodyError.new(error.message, **facts), cause: error
+      end
+
+      def self.cause_of(kind, message, errno)
+        return SystemCallError.new(nil, errno) if errno
+
+        case kind
+        when :resolve then SocketError.new(message)
+        when :timeout then Errno::ETIMEDOUT.new
+        when :protocol then EOFError.new(message)
+        end
+      end
+      private_class_method :cause_of
+    end
+  end
+end
