@@ -116,6 +116,9 @@ module Rack
         freeze
       end
 
+      # @return [String] without the settings, which may hold secrets
+      def inspect = "#<#{self.class}>"
+
       # @param options [Hash{Symbol => Object}] a {Target}'s
       # @return [Configuration] these settings with those on top
       def with(options)

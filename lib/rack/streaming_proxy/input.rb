@@ -6,6 +6,9 @@ module Rack
     # Never reads past its Content-Length.
     # @api private
     class Input
+      PEEK = 16 * 1024
+      private_constant :PEEK
+
       # @return [Integer, Symbol, nil] bytes, `:chunked` for a body of unknown length, nil for none
       attr_reader :kind
 
@@ -17,7 +20,6 @@ module Rack
       # @raise [RequestError] if it is not clear how long the body is
       def initialize(env, server)
         @source = env["rack.input"]
-        @size = server.input_size
         @http_version = server.http_version
         @rewindable = @source.respond_to?(:rewind) && rewind_source
         @kind = length_of(env)
@@ -29,11 +31,12 @@ module Rack
 
       # The next bytes; may block where the server's input does.
       #
+      # @param size [Integer] bytes to read at most
       # @return [String, nil] nil at the end
-      def read
+      def read(size)
         return if @ended
 
-        chunk = bounded(@peeked || read_source)
+        chunk = bounded(@peeked || read_source([size, @left || size].min))
         @peeked = nil
         @ended = chunk.nil? || @left&.zero?
         chunk
@@ -97,11 +100,10 @@ module Rack
 
       # A server that de-chunks may tell neither length nor coding: then the bytes tell.
       def peek
-        @peeked = @source && read_source
+        @peeked = @source && read_source(PEEK)
       end
 
-      def read_source
-        size = [@size, @left || @size].min
+      def read_source(size)
         chunk = @source.respond_to?(:readpartial) ? read_partial(size) : @source.read(size)
         chunk unless chunk.nil? || chunk.empty?
       end

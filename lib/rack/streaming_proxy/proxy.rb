@@ -109,6 +109,9 @@ module Rack
         Forwarder.new(target, rack_request, configuration.with(target.options)).call
       end
 
+      # @return [String] without the settings, which may hold secrets
+      def inspect = "#<#{self.class}>"
+
       # Where a request goes. Subclasses may override it instead of giving a block.
       #
       # @param request [Rack::Request]

@@ -102,17 +102,16 @@ module Rack
           when :stopped then @feeding = false
           else
             fed = true
-            break unless @server.input_ready?(@input.source, @bell)
-
-            feed_chunk
+            size = @server.input_size(@input.source, @bell) or break
+            feed_chunk(size)
             break if @server.input_blocks?
           end
         end
         fed
       end
 
-      def feed_chunk
-        chunk = @input.read
+      def feed_chunk(size)
+        chunk = @input.read(size)
         @exchange.write(chunk) if chunk
         return unless @input.ended?
 

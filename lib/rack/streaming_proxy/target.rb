@@ -44,6 +44,9 @@ module Rack
       # @return [String] `scheme://host:port`
       def origin = native.origin
 
+      # @return [String] without credentials, query and options, which may hold secrets
+      def inspect = "#<#{self.class} #{self}>"
+
       private
 
       def text(url)

@@ -21,16 +21,13 @@ module Rack
         # @return [IO, nil] the client's socket
         def client_socket = nil
 
-        # @return [Integer] bytes to ask of `rack.input` at once
-        def input_size = 64 * 1024
-
         # @return [Boolean] whether reading the request's body waits for the client
         def input_blocks? = false
 
-        # Waits until reading the request's body would not block, or the bell has rung.
+        # Where reading the request's body blocks: waits for the client or for the bell.
         #
-        # @return [Boolean] whether to read
-        def input_ready?(_input, _bell) = true
+        # @return [Integer, nil] bytes to ask of `rack.input`; nil if the bell rang first
+        def input_size(_input, _bell) = 64 * 1024
 
         # Called when the head is known and before it is given to the server.
         #

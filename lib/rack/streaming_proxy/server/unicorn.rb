@@ -12,25 +12,25 @@ module Rack
         CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n"
         # Seconds for which the rest of an upload is read after an early answer.
         LINGER = 1
-        private_constant :CONTINUE, :LINGER
+        # Bytes to read at once.
+        MOST = 16 * 1024
+        private_constant :CONTINUE, :LINGER, :MOST
 
         # @return [IO] the client's socket
         def client_socket = @env["unicorn.socket"]
-
-        # With a Content-Length, `read(n)` blocks until there are n bytes: ask for little.
-        def input_size = 16 * 1024
 
         # @return [Boolean]
         def input_blocks? = true
 
         # Waits for the socket and the bell together, so that an early answer is noticed while the
-        # client is slow. What the parser has buffered is not on the socket any more.
-        def input_ready?(input, bell)
+        # client is slow. With a Content-Length, `read(n)` blocks until there are n bytes: what is
+        # here is asked for, in the parser's buffer or else on the socket.
+        def input_size(input, bell)
           continue
-          return true unless drained?(input)
+          buffered = buffer(input)
+          return MOST unless buffered
 
-          ready, = IO.select([bell, client_socket])
-          ready.include?(client_socket)
+          here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
         end
 
         # @param length [Integer, nil]
@@ -60,26 +60,47 @@ module Rack
           client_socket.write(CONTINUE)
         end
 
-        # The bytes that came with the head wait in @rbuf, which has no reader, and the end of a
-        # chunked body may be known already. An input that is wrapped or has another shape counts
-        # as one that need not be waited for.
-        def drained?(input)
+        # The bytes that came with the head wait in @rbuf, which has no reader.
+        #
+        # @return [String, nil] nil for an input that is wrapped or has another shape, or whose end
+        #   is known already: it is read without waiting for the socket
+        def buffer(input)
           buffer, parser = %i[@rbuf @parser].map { |name| input.instance_variable_get(name) }
-          buffer.respond_to?(:empty?) && buffer.empty? &&
-            parser.respond_to?(:body_eof?) && !parser.body_eof?
+          return unless buffer.is_a?(String) && parser.respond_to?(:body_eof?)
+
+          buffer unless buffer.empty? && parser.body_eof?
+        end
+
+        # @return [Integer, nil] how many bytes can be read at once, after the block has waited
+        def here(buffered)
+          return [buffered.bytesize, MOST].min unless buffered.empty?
+
+          on_socket if yield
+        end
+
+        # At the client's end one byte is asked for, so that reading raises what there is to raise.
+        def on_socket
+          [client_socket.recv_nonblock(MOST, ::Socket::MSG_PEEK).bytesize, 1].max
+        rescue IO::WaitReadable
+          1
         end
 
         def linger(input)
           return if @env["HTTP_EXPECT"] && !@continued
 
           deadline = now + LINGER
-          input.read until input.ended? || !more?(input.source, deadline - now)
+          while (size = rest(input, deadline - now))
+            input.read(size)
+          end
         rescue SystemCallError, IOError
           nil # The client has gone: nobody is left to lose anything.
         end
 
-        def more?(input, seconds)
-          seconds.positive? && (!drained?(input) || client_socket.wait_readable(seconds))
+        def rest(input, seconds)
+          buffered = buffer(input.source)
+          return if input.ended? || buffered.nil? || !seconds.positive?
+
+          here(buffered) { client_socket.wait_readable(seconds) }
         end
 
         def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
