@@ -1,9 +1,10 @@
 //! The byte-bounded hand-off of a response from the engine to the thread that reads it.
 //!
-//! [`Outbox`] is the engine's end (async, waits for room), [`Inbox`] the reader's (never waits).
-//! At most `limit` bytes are queued before the outbox waits, plus the one frame that crossed the
-//! limit. Everything that the reader must learn, in the order in which it happened, goes through
-//! this one queue: the head, chunks, a request to send the body again, the end.
+//! [`Outbox`] is the engine's end (async, waits for room), [`Inbox`] the reader's (never waits). At
+//! most about `limit` bytes are held before the outbox waits, plus the one frame that crossed the
+//! limit; what a message costs beside its payload is counted. Everything that the reader must
+//! learn, in the order in which it happened, goes through this one queue: the head, chunks, a
+//! request to send the body again, the end.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -18,6 +19,16 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::ResponseHead;
 use crate::signal::Signal;
+
+/// What a queued message costs beside its payload, about: itself and its block in the queue.
+const OVERHEAD: usize = 128;
+/// A chunk of less is copied: it would keep all of hyper's read buffer alive.
+const SMALL: usize = 8 * 1024;
+
+/// What a queued chunk counts for, in bytes.
+pub(crate) fn cost(chunk: &Bytes) -> usize {
+    chunk.len() + OVERHEAD
+}
 
 /// What the engine tells the reader.
 #[derive(Debug)]
@@ -90,7 +101,8 @@ impl Outbox {
             })
             .await;
         }
-        self.shared.queued.fetch_add(bytes.len(), Ordering::AcqRel);
+        let bytes = if bytes.len() < SMALL { Bytes::copy_from_slice(&bytes) } else { bytes };
+        self.shared.queued.fetch_add(cost(&bytes), Ordering::AcqRel);
         self.push(Message::Chunk(bytes));
     }
 
@@ -150,7 +162,7 @@ impl Inbox {
     /// The next message, or `None` after arming the signal.
     pub(crate) fn next(&mut self) -> Option<Message> {
         self.peek()?;
-        self.pop()
+        self.ahead.pop_front()
     }
 
     /// Chunks that are here, up to `max` bytes together; empty if the next message is another.
@@ -163,23 +175,25 @@ impl Inbox {
             let Some(Message::Chunk(bytes)) = self.peek_now() else { break };
             let part = if bytes.len() <= room {
                 let Some(Message::Chunk(whole)) = self.ahead.pop_front() else { break };
+                self.release(cost(&whole));
                 whole
             } else {
-                bytes.split_to(room)
+                let part = bytes.split_to(room);
+                self.release(part.len());
+                part
             };
             room -= part.len();
-            self.release(part.len());
             parts.push(part);
         }
         Some(parts)
     }
 
-    fn pop(&mut self) -> Option<Message> {
-        let message = self.ahead.pop_front();
-        if let Some(Message::Chunk(bytes)) = &message {
-            self.release(bytes.len());
-        }
-        message
+    /// Frees what is queued; nobody will read it.
+    pub(crate) fn clear(&mut self) {
+        self.shared.reader_gone.store(true, Ordering::Release);
+        self.ahead.clear();
+        self.receiver.try_iter().for_each(drop);
+        self.shared.room.wake();
     }
 
     fn release(&self, len: usize) {
@@ -204,8 +218,7 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.shared.reader_gone.store(true, Ordering::Release);
-        self.shared.room.wake();
+        self.clear();
     }
 }
 
@@ -219,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn takes_no_more_than_asked_and_loses_nothing() {
-        let (mut outbox, mut inbox) = pair(100);
+        let (mut outbox, mut inbox) = pair(1000);
         outbox.chunk(Bytes::from_static(b"hello ")).await;
         outbox.chunk(Bytes::from_static(b"world")).await;
         outbox.end(Ok(()));
@@ -228,6 +241,21 @@ mod tests {
         assert_eq!(inbox.chunks(8).expect("the end is here").len(), 0);
         assert!(matches!(inbox.next(), Some(Message::End(Ok(())))));
         assert!(inbox.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn st7_counts_what_small_chunks_cost_and_holds_no_buffer_for_them() {
+        let (mut outbox, mut inbox) = pair(10 * OVERHEAD);
+        let buffer = Bytes::from(vec![0; SMALL]);
+        let mut taken = 0;
+        while outbox.has_room() {
+            outbox.chunk(buffer.slice(..1)).await;
+            taken += 1;
+        }
+        assert!(taken <= 10, "{taken}");
+        assert!(buffer.is_unique(), "the chunks are copies");
+        assert_eq!(inbox.chunks(SMALL).expect("chunks").len(), taken);
+        assert!(outbox.has_room());
     }
 
     #[tokio::test]

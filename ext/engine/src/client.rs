@@ -13,15 +13,16 @@ use crate::headers::RequestHead;
 use crate::policy::Policy;
 use crate::pool::{Key, Pool};
 use crate::report::Ledger;
+use crate::resolver::LOOKUPS;
 use crate::signal::Signal;
 use crate::stats::{Snapshot, Stats};
 use crate::upload::{BodyKind, Upload};
 use crate::watch::Watch;
 
-/// Bytes that wait in each direction of an exchange.
+/// Bytes that wait in each direction of an exchange, besides the piece that crossed the limit.
 const QUEUE: usize = 256 * 1024;
-/// Threads for name resolution.
-const RESOLVERS: usize = 4;
+/// Threads for what blocks: lookups, and reading certificates.
+const BLOCKING: usize = LOOKUPS + 1;
 
 /// What all exchanges of a client share.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ impl Client {
     pub fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
-            .max_blocking_threads(RESOLVERS)
+            .max_blocking_threads(BLOCKING)
             .thread_name("rsp-io")
             .enable_io()
             .enable_time()
@@ -80,6 +81,7 @@ impl Client {
             outbox,
             watch: watch.clone(),
             ledger: ledger.clone(),
+            answered: false,
             _counted: self.core.stats.exchange(),
         };
         let task = self.runtime.spawn(task.run()).abort_handle();

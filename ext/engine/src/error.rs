@@ -158,14 +158,17 @@ impl fmt::Display for Failure {
 impl StdError for Failure {}
 
 fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = err.source();
+    // An io::Error hides a custom error from source(): it is reached through get_ref().
+    let hidden = err.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let mut next = match hidden {
+        Some(inner) => Some(inner as &(dyn StdError + 'static)),
+        None => err.source(),
+    };
     while let Some(source) = next {
         if let Some(found) = source.downcast_ref::<E>() {
             return Some(found);
         }
-        // io::Error hides a custom error from source(): it is reached through get_ref().
         next = match source.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) if inner.is::<E>() => return inner.downcast_ref::<E>(),
             Some(inner) => Some(inner as &(dyn StdError + 'static)),
             None => source.source(),
         };

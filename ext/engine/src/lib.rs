@@ -3,11 +3,13 @@
 //! A [`Client`] opens an [`Exchange`] for each request. Nothing that the caller's thread calls ever
 //! waits: it returns what is here, or asks to be called again when the [`Signal`] rings. The rooms,
 //! in the order in which a request passes them: [`client`](Client), `exchange`, `retry`, `pool`,
-//! `connector` (with `destination`, `tls`, `socket`), `headers`, `upload`, `framing`, `chunks`.
+//! `connector` (with `resolver`, `destination`, `tls`, `socket`), `headers`, `upload`, `framing`,
+//! `chunks`.
 
 mod chunks;
 mod client;
 mod connector;
+mod counted;
 mod destination;
 mod error;
 mod exchange;
@@ -19,6 +21,7 @@ mod panics;
 mod policy;
 mod pool;
 mod report;
+mod resolver;
 mod retry;
 mod signal;
 mod socket;
@@ -35,7 +38,7 @@ pub use client::Client;
 pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};
 pub use headers::XForwarded;
-pub use headers::{Client as ClientFacts, FieldOverride, Forwarding, RequestHead, ResponseHead};
+pub use headers::{ClientFacts, FieldOverride, Forwarding, RequestHead, ResponseHead};
 pub use policy::{Policy, PoolSettings, Retry, Timeouts, TlsSettings};
 pub use report::{Attempt, Report};
 pub use signal::Signal;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -44,18 +44,25 @@ pub(crate) struct Connection {
     driver: AbortHandle,
     peer: IpAddr,
     received: Arc<AtomicU64>,
+    write_failed: Arc<AtomicBool>,
     pub(crate) reused: bool,
 }
 
 impl Connection {
-    /// `received` counts what comes over its socket.
+    /// `received` counts what comes over it; `write_failed` says whether a write did.
     pub(crate) fn new(
         sender: SendRequest<UploadBody>,
         driver: AbortHandle,
         peer: IpAddr,
         received: Arc<AtomicU64>,
+        write_failed: Arc<AtomicBool>,
     ) -> Self {
-        Connection { sender, driver, peer, received, reused: false }
+        Connection { sender, driver, peer, received, write_failed, reused: false }
+    }
+
+    /// Whether it may serve another request.
+    fn is_usable(&self) -> bool {
+        !self.sender.is_closed() && !self.write_failed.load(Ordering::Relaxed)
     }
 
     /// Bytes that have come so far.
@@ -98,6 +105,7 @@ impl Pool {
         while let Some(entry) = idle.pop() {
             let usable = entry.until > now
                 && entry.connection.sender.is_ready()
+                && entry.connection.is_usable()
                 && destination::permits(entry.connection.peer);
             if usable {
                 found = Some(entry.connection);
@@ -117,7 +125,8 @@ impl Pool {
         mut connection: Connection,
         settings: PoolSettings,
     ) {
-        if settings.max_idle == 0 || connection.sender.is_closed() {
+        let Some(until) = Instant::now().checked_add(settings.idle_timeout) else { return };
+        if settings.max_idle == 0 || !connection.is_usable() {
             return;
         }
         connection.reused = true;
@@ -126,7 +135,7 @@ impl Pool {
         if idle.len() >= settings.max_idle {
             idle.remove(0);
         }
-        idle.push(Idle { connection, until: Instant::now() + settings.idle_timeout });
+        idle.push(Idle { connection, until });
         if !state.sweeping {
             state.sweeping = true;
             tokio::spawn(sweep(Arc::downgrade(self)));
@@ -136,7 +145,7 @@ impl Pool {
     /// How many connections wait.
     pub(crate) fn len(&self) -> usize {
         let state = self.lock();
-        state.idle.values().flatten().filter(|idle| !idle.connection.sender.is_closed()).count()
+        state.idle.values().flatten().filter(|idle| idle.connection.is_usable()).count()
     }
 
     /// Drops what has waited too long or was closed by its upstream; when to look again.
@@ -144,7 +153,7 @@ impl Pool {
         let now = Instant::now();
         let mut state = self.lock();
         state.idle.retain(|_, idle| {
-            idle.retain(|entry| entry.until > now && !entry.connection.sender.is_closed());
+            idle.retain(|entry| entry.until > now && entry.connection.is_usable());
             !idle.is_empty()
         });
         let next = state.idle.values().flatten().map(|entry| entry.until).min();

@@ -9,7 +9,7 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
@@ -20,24 +20,28 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    received: Arc<AtomicU64>,
-    write_failed: bool,
+    write_failed: Arc<AtomicBool>,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Socket { stream, received: Arc::default(), write_failed: false }
+        Socket { stream, write_failed: Arc::default() }
     }
 
-    /// Counts the bytes that have come, also after the socket has been handed to hyper.
-    pub(crate) fn received(&self) -> Arc<AtomicU64> {
-        self.received.clone()
+    /// Tells, also after the socket has been handed to hyper, whether a write has failed. Such a
+    /// connection must not be used again.
+    pub(crate) fn write_failed(&self) -> Arc<AtomicBool> {
+        self.write_failed.clone()
     }
 
-    fn written(&mut self, len: usize, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn is_write_failed(&self) -> bool {
+        self.write_failed.load(Ordering::Relaxed)
+    }
+
+    fn written(&self, len: usize, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
             Poll::Ready(Err(err)) if is_peer_gone(&err) => {
-                self.write_failed = true;
+                self.write_failed.store(true, Ordering::Relaxed);
                 Poll::Ready(Ok(len))
             }
             other => other,
@@ -64,8 +68,14 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
-        result
+        let ended = buf.filled().len() == before && buf.remaining() > 0;
+        match result {
+            // The failed write took the reset away: what reads as an end is none.
+            Poll::Ready(Ok(())) if ended && self.is_write_failed() => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            other => other,
+        }
     }
 }
 
@@ -75,7 +85,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.write_failed {
+        if self.is_write_failed() {
             return Poll::Ready(Ok(buf.len()));
         }
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
@@ -88,7 +98,7 @@ impl AsyncWrite for Socket {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len = bufs.iter().map(|buf| buf.len()).sum();
-        if self.write_failed {
+        if self.is_write_failed() {
             return Poll::Ready(Ok(len));
         }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);

@@ -1,7 +1,8 @@
 //! The URL of an upstream: parsed once, by `http::Uri`, and used everywhere as it was parsed.
 //!
-//! Path and query bytes pass unchanged, except those that may not stand in a request target
-//! (RFC 9112 section 3.2: `<`, `>`, a backtick, bytes over 0x7F), which are percent-encoded. White space and controls are refused, never repaired.
+//! Path and query bytes pass unchanged, except those that may not stand in a request target (RFC
+//! 9112 section 3.2: `<`, `>`, a backtick, bytes over 0x7F), which are percent-encoded. White space
+//! and controls are refused, never repaired.
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 /// What `http::Uri` does not take in a path or query; bytes over 0x7F are always encoded.
-const ENCODED: &AsciiSet = &CONTROLS.add(b'<').add(b'>').add(b'`');
+const IN_PATH: &AsciiSet = &CONTROLS.add(b'<').add(b'>').add(b'`');
+const IN_QUERY: &AsciiSet = &IN_PATH.add(b'"');
 
 /// Why a URL is no upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,7 +143,9 @@ fn parse_uri(url: &[u8]) -> Result<Uri, TargetError> {
     if !path.starts_with(b"/") {
         whole.push(b'/');
     }
-    whole.extend(percent_encode(path, ENCODED).flat_map(str::bytes));
+    let query = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
+    whole.extend(percent_encode(&path[..query], IN_PATH).flat_map(str::bytes));
+    whole.extend(percent_encode(&path[query..], IN_QUERY).flat_map(str::bytes));
     Uri::try_from(whole).map_err(|_| TargetError::Path)
 }
 
@@ -183,6 +187,9 @@ fn has_bad_port(authority: &[u8]) -> bool {
 fn credentials_of(authority: &Authority) -> Option<HeaderValue> {
     let (credentials, _) = authority.as_str().rsplit_once('@')?;
     let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    if user.is_empty() && password.is_empty() {
+        return None;
+    }
     let mut pair: Vec<u8> = percent_decode_str(user).collect();
     pair.push(b':');
     pair.extend(percent_decode_str(password));
@@ -223,6 +230,16 @@ mod tests {
     }
 
     #[test]
+    fn takes_every_byte_but_controls_in_path_and_query() {
+        for byte in (b'!'..=0xFF).filter(|byte| *byte != 0x7F) {
+            for place in ["http://h/a", "http://h/?a"] {
+                let target = Target::parse(&[place.as_bytes(), &[byte]].concat());
+                assert!(target.is_ok(), "{byte:#x} in {place}");
+            }
+        }
+    }
+
+    #[test]
     fn turns_credentials_into_basic_authorization_and_names_them_nowhere() {
         let target = parse("http://us%40er:p%3Ass@h:1/x?secret=1").expect("credentials");
         let value = target.authorization().expect("authorization");
@@ -230,6 +247,7 @@ mod tests {
         assert_eq!(target.authority(), "h:1");
         assert_eq!(target.to_string(), "http://h:1/x");
         assert_eq!(target.origin(), "http://h:1");
+        assert!(parse("http://@h/").expect("no user").authorization().is_none());
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 
 use crate::policy::TlsSettings;
@@ -28,14 +29,22 @@ impl fmt::Debug for TlsConfigs {
 
 impl TlsConfigs {
     /// The connector for these settings; what is wrong with them, if they cannot be used.
-    pub(crate) fn connector(&self, settings: &TlsSettings) -> Result<TlsConnector, String> {
-        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = configs.get(settings) {
-            return Ok(TlsConnector::from(config.clone()));
+    pub(crate) async fn connector(&self, settings: &TlsSettings) -> Result<TlsConnector, String> {
+        let known = self.lock().get(settings).cloned();
+        if let Some(config) = known {
+            return Ok(TlsConnector::from(config));
         }
-        let config = Arc::new(build(settings)?);
-        configs.insert(settings.clone(), config.clone());
+        // Reading hundreds of roots would hold up every other exchange.
+        let wanted = settings.clone();
+        let built =
+            spawn_blocking(move || build(&wanted)).await.map_err(|err| err.to_string())??;
+        // Of two exchanges that came here together, the second uses the first's session cache.
+        let config = self.lock().entry(settings.clone()).or_insert(Arc::new(built)).clone();
         Ok(TlsConnector::from(config))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TlsSettings, Arc<ClientConfig>>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Failures and defects as Ruby sees them.
 //!
-//! A failed exchange is an answer, not an exception: it crosses as
-//! `[:failed, kind, phase, upstream, message, errno]` and the Ruby side raises. Defects (a panic, an
-//! object from before a fork) are raised here as `Rack::StreamingProxy::UnknownError`.
+//! A failed exchange is an answer, not an exception: it crosses as `[:failed, kind, phase,
+//! upstream, message, errno]` and the Ruby side raises. Defects (a panic, an object from before a
+//! fork) are raised here as `Rack::StreamingProxy::UnknownError`.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -126,6 +126,6 @@ impl Task {
     /// The failure of a request body that could not be sent to its end.
     pub(super) fn body_failure(&self) -> Option<Failure> {
         let error = self.upload.error()?;
-        Some(Failure::new(Kind::RequestBody, Phase::Head, &self.origin, error.to_string()))
+        Some(Failure::new(Kind::RequestBody, self.phase(), &self.origin, error.to_string()))
     }
 }

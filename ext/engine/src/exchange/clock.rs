@@ -40,7 +40,9 @@ impl Clock<'_> {
     pub(crate) async fn idle(&self, since: Instant, upload: &Upload) -> Failure {
         let limit = running(self.timeouts.idle).await;
         loop {
-            let due = since.max(upload.last_moved()) + limit;
+            let Some(due) = since.max(upload.last_moved()).checked_add(limit) else {
+                return pending().await;
+            };
             if due <= Instant::now() {
                 return self.late(Phase::Idle, "moved no byte for", limit, "idle_timeout");
             }

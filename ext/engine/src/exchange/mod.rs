@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use crate::chunks::{Inbox, Message};
-use crate::error::Failure;
+use crate::error::{Failure, Kind, Phase};
 use crate::headers::ResponseHead;
 use crate::report::{Ledger, Report};
 use crate::upload::{Upload, Written};
@@ -70,10 +70,9 @@ impl Exchange {
             }
             Some(Message::End(outcome)) => {
                 self.end(outcome)?;
-                Ok(HeadEvent::Again)
+                Err(out_of_order())
             }
-            // A body without a head does not happen: the queue keeps the engine's order.
-            Some(Message::Chunk(_)) => Ok(HeadEvent::Again),
+            Some(Message::Chunk(_)) => Err(out_of_order()),
         }
     }
 
@@ -87,7 +86,7 @@ impl Exchange {
             Some(parts) if !parts.is_empty() => Ok(BodyEvent::Chunks(parts)),
             Some(_) => match self.inbox.next() {
                 Some(Message::End(outcome)) => self.end(outcome).map(|()| BodyEvent::End),
-                _ => Ok(BodyEvent::Again),
+                _ => Err(out_of_order()),
             },
         }
     }
@@ -129,10 +128,18 @@ impl Exchange {
         self.ledger.lock().clone()
     }
 
-    /// Ends the exchange now. A connection that is in use is shut down.
-    pub fn close(&self) {
+    /// Ends the exchange now: a connection that is in use is shut down, and what is held is freed.
+    pub fn close(&mut self) {
         self.task.abort();
+        self.watch.end();
+        self.inbox.clear();
+        self.upload.clear();
     }
+}
+
+/// The engine keeps an order (head, chunks, end) that this says was broken.
+fn out_of_order() -> Failure {
+    Failure::new(Kind::Internal, Phase::Head, "", "was reported on out of order: a defect")
 }
 
 impl Drop for Exchange {

@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::attempt::Answer;
 use super::clock::Clock;
@@ -26,6 +27,9 @@ use crate::retry::Attempts;
 use crate::stats::Guard;
 use crate::upload::{BodyKind, Upload};
 use crate::watch::Watch;
+
+/// How long a connection may take to be at rest after its response.
+const AT_REST: Duration = Duration::from_millis(100);
 
 type NextFrame = Option<Result<Frame<Bytes>, hyper::Error>>;
 
@@ -43,6 +47,8 @@ pub(crate) struct Task {
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
+    /// Whether the reader has been given a head.
+    pub(crate) answered: bool,
     pub(crate) _counted: Guard,
 }
 
@@ -54,15 +60,26 @@ impl Task {
         let clock = Clock { timeouts: policy.timeouts, origin: &origin };
         let outcome = tokio::select! {
             biased;
-            () = watch.client_gone() => Err(gone(&origin)),
-            outcome = self.serve() => outcome,
-            failure = clock.total() => Err(failure),
+            () = watch.client_gone() => None,
+            outcome = self.serve() => Some(outcome),
+            failure = clock.total() => Some(Err(failure)),
         };
+        let outcome = outcome.unwrap_or_else(|| Err(self.gone()));
         // What watched the client is dropped here, before the reader hears of the end.
         watch.end();
         self.upload.stop();
         self.ledger.lock().bytes_up = self.upload.sent();
         self.outbox.end(outcome);
+    }
+
+    fn gone(&self) -> Failure {
+        let detail = "the client left before the response's end";
+        Failure::new(Kind::ClientGone, self.phase(), &self.origin, detail)
+    }
+
+    /// Where a failure of the client's doing happens.
+    pub(super) fn phase(&self) -> Phase {
+        if self.answered { Phase::Body } else { Phase::Head }
     }
 
     pub(super) fn clock(&self) -> Clock<'_> {
@@ -112,6 +129,7 @@ impl Task {
             self.upload.stop();
         }
         let trust = self.policy.trust_upstream;
+        self.answered = true;
         self.outbox.head(headers::pass_on(status, &parts.headers, framing.body, trust));
         let mut ended = body.is_end_stream();
         if framing.body.follows() {
@@ -125,10 +143,11 @@ impl Task {
         Ok(())
     }
 
+    /// Gets rid of an answer that will be asked for again. While the upload is unfinished its
+    /// connection cannot be used again, and must take no more of the body.
     async fn discard(&mut self, answer: Answer) {
         let Answer { response, framing, connection } = answer;
-        let drained = drain(response.into_body()).await;
-        if drained && framing.reusable && self.upload.is_complete() {
+        if self.upload.is_complete() && drain(response.into_body()).await && framing.reusable {
             self.keep(connection).await;
         }
     }
@@ -178,14 +197,11 @@ impl Task {
         }
     }
 
-    /// Puts a clean connection back, once hyper has brought it to rest.
+    /// Puts a clean connection back, once hyper has brought it to rest: at once, unless the
+    /// upstream answered without reading the end of the request.
     async fn keep(&self, mut connection: Connection) {
-        if connection.sender.ready().await.is_ok() {
+        if let Ok(Ok(())) = timeout(AT_REST, connection.sender.ready()).await {
             self.core.pool.put(self.key.clone(), connection, self.policy.pool);
         }
     }
-}
-
-fn gone(origin: &str) -> Failure {
-    Failure::new(Kind::ClientGone, Phase::Head, origin, "the client left before the response's end")
 }

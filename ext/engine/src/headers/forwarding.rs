@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::request::Client;
+use super::request::ClientFacts;
 use crate::target::Target;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -51,7 +51,7 @@ impl Forwarding {
     }
 
     /// The value of Host.
-    pub(crate) fn host(&self, client: &Client, target: &Target) -> Option<HeaderValue> {
+    pub(crate) fn host(&self, client: &ClientFacts, target: &Target) -> Option<HeaderValue> {
         match &client.host {
             Some(host) if self.preserve_host => Some(host.clone()),
             _ => HeaderValue::try_from(target.authority()).ok(),
@@ -59,7 +59,12 @@ impl Forwarding {
     }
 
     /// Adds our fields; `inbound_for` holds the client's X-Forwarded-For lines.
-    pub(crate) fn add(&self, map: &mut HeaderMap, client: &Client, inbound_for: &[HeaderValue]) {
+    pub(crate) fn add(
+        &self,
+        map: &mut HeaderMap,
+        client: &ClientFacts,
+        inbound_for: &[HeaderValue],
+    ) {
         self.add_x_forwarded(map, client, inbound_for);
         if self.via {
             if let Ok(entry) = HeaderValue::try_from(format!("{} {PSEUDONYM}", client.version)) {
@@ -68,7 +73,7 @@ impl Forwarding {
         }
     }
 
-    fn add_x_forwarded(&self, map: &mut HeaderMap, client: &Client, inbound: &[HeaderValue]) {
+    fn add_x_forwarded(&self, map: &mut HeaderMap, client: &ClientFacts, inbound: &[HeaderValue]) {
         let mut chain: Vec<&[u8]> = match self.x_forwarded {
             XForwarded::Off => return,
             XForwarded::Append => inbound.iter().map(HeaderValue::as_bytes).collect(),

@@ -6,7 +6,7 @@ mod request;
 mod response;
 
 pub use forwarding::{Forwarding, XForwarded};
-pub use request::{Client, FieldOverride, RequestHead};
+pub use request::{ClientFacts, FieldOverride, RequestHead};
 pub use response::ResponseHead;
 
 pub(crate) use request::compose;

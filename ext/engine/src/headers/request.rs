@@ -14,7 +14,7 @@ pub type FieldOverride = (HeaderName, Option<Vec<HeaderValue>>);
 
 /// What is known of the client and of how its request came.
 #[derive(Clone, Debug, Default)]
-pub struct Client {
+pub struct ClientFacts {
     /// The peer's address.
     pub address: Option<HeaderValue>,
     /// `http` or `https`, as the client used it.
@@ -35,7 +35,7 @@ pub struct RequestHead {
     /// All fields, in order, with duplicates.
     pub fields: Vec<(HeaderName, HeaderValue)>,
     /// Who asks.
-    pub client: Client,
+    pub client: ClientFacts,
 }
 
 impl RequestHead {
@@ -44,7 +44,7 @@ impl RequestHead {
         method: &[u8],
         target: Target,
         fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-        client: Client,
+        client: ClientFacts,
     ) -> Result<Self, Failure> {
         let refuse =
             |what: String| Failure::new(Kind::RequestHead, Phase::Head, &target.origin(), what);
@@ -151,8 +151,8 @@ fn field(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue), String>
     Ok((parsed, value))
 }
 
-/// A value as it goes up. Servers join repeated Cookie lines with a comma; a cookie string has
-/// semicolons (RFC 6265 section 5.4).
+/// A value as it goes up. Servers join repeated Cookie lines with a comma and a space; a cookie
+/// string has semicolons (RFC 6265 section 5.4). A comma without a space is part of a value.
 fn passed(name: &HeaderName, value: &HeaderValue) -> HeaderValue {
     if *name != header::COOKIE || !value.as_bytes().contains(&b',') {
         return value.clone();
@@ -164,7 +164,6 @@ fn join_cookies(value: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(value.len() + 8);
     for (index, part) in value.split(|byte| *byte == b',').enumerate() {
         if index > 0 {
-            // A comma inside a cookie's value stays; only one before "name=" joins two lines.
             let separator: &[u8] = if starts_cookie(part) { b"; " } else { b"," };
             joined.extend_from_slice(separator);
         }
@@ -175,7 +174,7 @@ fn join_cookies(value: &[u8]) -> Vec<u8> {
 }
 
 fn starts_cookie(part: &[u8]) -> bool {
-    let part = part.trim_ascii_start();
+    let Some(part) = part.strip_prefix(b" ") else { return false };
     match part.iter().position(|byte| *byte == b'=') {
         Some(0) | None => false,
         Some(end) => HeaderName::from_bytes(&part[..end]).is_ok(),
@@ -189,7 +188,7 @@ mod tests {
 
     fn head(method: &str, fields: &[(&str, &str)]) -> RequestHead {
         let target = Target::parse(b"http://up:81/x").expect("target");
-        let client = Client {
+        let client = ClientFacts {
             address: Some(HeaderValue::from_static("9.9.9.9")),
             scheme: Some(HeaderValue::from_static("https")),
             host: Some(HeaderValue::from_static("front")),
@@ -255,7 +254,8 @@ mod tests {
 
     #[test]
     fn hh10_joins_cookies_with_semicolons() {
-        assert_eq!(join_cookies(b"a=1, b=2,c=3"), b"a=1; b=2; c=3");
+        assert_eq!(join_cookies(b"a=1, b=2, c=3"), b"a=1; b=2; c=3");
+        assert_eq!(join_cookies(b"prefs=x,lang=en"), b"prefs=x,lang=en");
         assert_eq!(join_cookies(b"a=1,2, 3; b=\"x, y\""), b"a=1,2, 3; b=\"x, y\"");
     }
 
@@ -277,7 +277,7 @@ mod tests {
     fn rq13_refuses_line_ends() {
         let target = Target::parse(b"http://up/").expect("target");
         let fields = [(&b"x-a"[..], &b"1\r\nx-b: 2"[..])];
-        let failure = RequestHead::new(b"GET", target, fields.into_iter(), Client::default())
+        let failure = RequestHead::new(b"GET", target, fields.into_iter(), ClientFacts::default())
             .expect_err("refused");
         assert_eq!(failure.kind, Kind::RequestHead);
         assert!(failure.to_string().contains("x-a"), "{failure}");

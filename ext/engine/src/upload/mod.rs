@@ -1,28 +1,28 @@
 //! The request's body on its way up: written by the reader's thread, read by hyper.
 //!
 //! [`Upload`] is shared by both ends. The writer never waits: `write` refuses when `limit` bytes
-//! are queued. The engine's end is one [`UploadBody`] for each attempt; only the newest attempt
-//! may take bytes. What was sent is kept while it is at most `KEPT` bytes, so that a retry can
-//! send it again; past that a retry needs the writer to begin again (a new *pass*).
+//! are queued. The engine's end is one [`UploadBody`] for each attempt; only the newest attempt may
+//! take bytes. What was taken is [`kept`] while it is little, so that a retry can send it again;
+//! past that a retry needs the writer to begin again (a new *pass*).
 
-use std::collections::VecDeque;
-use std::pin::Pin;
+mod body;
+mod kept;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::chunks::cost;
 use crate::signal::Signal;
 use crate::stats::Stats;
 
-/// Bytes of a body that are kept for a retry.
-const KEPT: usize = 64 * 1024;
+pub(crate) use body::UploadBody;
+use kept::Kept;
 
 /// The body that a request has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,30 +53,29 @@ pub(crate) enum UploadError {
     Short { missing: u64 },
     #[error("the request body is longer than its Content-Length")]
     Long,
-    #[error("reading the request body failed: {0}")]
+    #[error("{0}")]
     Source(String),
     #[error("a newer attempt took over the request body")]
     Superseded,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Piece {
     Chunk(Bytes),
     End,
     Failed(String),
 }
 
+/// How far the current attempt has come.
 #[derive(Debug)]
 struct Progress {
-    /// When bytes last moved up, or could not because none had been written.
+    /// When the connection last took bytes.
     moved: Instant,
-    /// hyper waits for bytes that the writer has not brought yet.
+    /// The connection waits for bytes that the writer has not brought yet.
     starving: bool,
     complete: bool,
     error: Option<UploadError>,
-    kept: Vec<Piece>,
-    kept_len: usize,
-    overflowed: bool,
+    kept: Kept,
     sent: u64,
 }
 
@@ -101,7 +100,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// The state of a body of this kind, of which at most `limit` bytes are queued.
+    /// The state of a body of this kind, of which at most about `limit` bytes are queued.
     pub(crate) fn new(
         kind: BodyKind,
         limit: usize,
@@ -114,9 +113,7 @@ impl Upload {
             starving: false,
             complete: kind == BodyKind::None,
             error: None,
-            kept: Vec::new(),
-            kept_len: 0,
-            overflowed: false,
+            kept: Kept::default(),
             sent: 0,
         };
         Arc::new(Upload {
@@ -141,13 +138,16 @@ impl Upload {
 
     /// Whether a write would be taken; arms the signal if not.
     pub(crate) fn ready(&self) -> Written {
-        if self.stopped.load(Ordering::Acquire) {
-            return Written::Stopped;
+        match self.look() {
+            Written::Again => {
+                self.signal.arm();
+                self.look()
+            }
+            other => other,
         }
-        if self.queued.load(Ordering::Acquire) < self.limit {
-            return Written::Taken;
-        }
-        self.signal.arm();
+    }
+
+    fn look(&self) -> Written {
         if self.stopped.load(Ordering::Acquire) {
             Written::Stopped
         } else if self.queued.load(Ordering::Acquire) < self.limit {
@@ -161,7 +161,7 @@ impl Upload {
     pub(crate) fn write(&self, bytes: Bytes) -> Written {
         let ready = self.ready();
         if ready == Written::Taken {
-            self.queued.fetch_add(bytes.len(), Ordering::AcqRel);
+            self.queued.fetch_add(cost(&bytes), Ordering::AcqRel);
             self.send(Piece::Chunk(bytes));
         }
         ready
@@ -183,6 +183,13 @@ impl Upload {
         self.writing.store(self.wanted.load(Ordering::Acquire), Ordering::Release);
     }
 
+    /// Frees what is held; nothing of the body is wanted any more.
+    pub(crate) fn clear(&self) {
+        self.stop();
+        self.receiver.try_iter().for_each(drop);
+        self.lock().kept = Kept::default();
+    }
+
     fn send(&self, piece: Piece) {
         // Both ends of the queue live in self: it is never disconnected.
         let _ = self.sender.send((self.writing.load(Ordering::Acquire), piece));
@@ -196,28 +203,25 @@ impl Upload {
     pub(crate) fn body(self: &Arc<Self>, rewindable: bool) -> Option<(UploadBody, bool)> {
         let attempt = self.attempt.fetch_add(1, Ordering::AcqRel) + 1;
         let mut progress = self.lock();
-        let rewind = progress.overflowed;
+        let rewind = progress.kept.is_overflowed();
         if rewind {
             if !rewindable {
                 return None;
             }
             self.wanted.fetch_add(1, Ordering::AcqRel);
-            progress.kept.clear();
-            progress.kept_len = 0;
-            progress.overflowed = false;
+            progress.kept = Kept::default();
         }
         progress.sent = 0;
         progress.error = None;
+        progress.starving = false;
         progress.complete = self.kind == BodyKind::None;
         progress.moved = Instant::now();
-        let replay = progress.kept.iter().cloned().collect();
-        drop(progress);
-        Some((UploadBody { upload: self.clone(), attempt, replay, ended: false }, rewind))
+        Some((UploadBody::new(self.clone(), attempt, progress.kept.replay()), rewind))
     }
 
     /// Whether another attempt could send the body again.
     pub(crate) fn replayable(&self, rewindable: bool) -> bool {
-        rewindable || !self.lock().overflowed
+        rewindable || !self.lock().kept.is_overflowed()
     }
 
     /// Wants no more of the body; the writer is told.
@@ -251,7 +255,7 @@ impl Upload {
         self.lock().sent
     }
 
-    /// When the upstream last took bytes; now, while there is nothing for it to take.
+    /// When the upstream last took bytes; now, while it waits for the client's.
     pub(crate) fn last_moved(&self) -> Instant {
         let progress = self.lock();
         if progress.starving && !progress.complete { Instant::now() } else { progress.moved }
@@ -259,132 +263,5 @@ impl Upload {
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The body that one attempt sends.
-#[derive(Debug)]
-pub(crate) struct UploadBody {
-    upload: Arc<Upload>,
-    attempt: u32,
-    replay: VecDeque<Piece>,
-    ended: bool,
-}
-
-impl UploadBody {
-    fn next_piece(&mut self, cx: &Context<'_>) -> Poll<Piece> {
-        if let Some(piece) = self.replay.pop_front() {
-            return Poll::Ready(piece);
-        }
-        self.upload.data.register(cx.waker());
-        let wanted = self.upload.wanted.load(Ordering::Acquire);
-        while let Ok((pass, piece)) = self.upload.receiver.try_recv() {
-            if let Piece::Chunk(bytes) = &piece {
-                self.upload.queued.fetch_sub(bytes.len(), Ordering::AcqRel);
-                self.upload.signal.notify();
-            }
-            // What was written before the writer heard of a new pass is of no use.
-            if pass == wanted {
-                self.upload.lock().keep(&piece);
-                return Poll::Ready(piece);
-            }
-        }
-        Poll::Pending
-    }
-
-    fn accept(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, UploadError> {
-        self.upload.stats.bytes_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        let mut progress = self.upload.lock();
-        progress.sent += bytes.len() as u64;
-        progress.moved = Instant::now();
-        let sent = progress.sent;
-        drop(progress);
-        match self.upload.kind {
-            BodyKind::Length(length) if sent > length => Err(UploadError::Long),
-            // hyper does not ask for more than the length that it was told.
-            BodyKind::Length(length) if sent == length => {
-                self.complete().map(|()| Frame::data(bytes))
-            }
-            _ => Ok(Frame::data(bytes)),
-        }
-    }
-
-    fn complete(&mut self) -> Result<(), UploadError> {
-        let mut progress = self.upload.lock();
-        if let BodyKind::Length(length) = self.upload.kind {
-            if progress.sent < length {
-                return Err(UploadError::Short { missing: length - progress.sent });
-            }
-        }
-        progress.complete = true;
-        progress.moved = Instant::now();
-        drop(progress);
-        self.upload.completed.notify_waiters();
-        Ok(())
-    }
-
-    fn reject<T>(&self, error: UploadError) -> Poll<Option<Result<T, UploadError>>> {
-        self.upload.lock().error = Some(error.clone());
-        Poll::Ready(Some(Err(error)))
-    }
-}
-
-impl Progress {
-    fn keep(&mut self, piece: &Piece) {
-        if let Piece::Chunk(bytes) = piece {
-            self.kept_len += bytes.len();
-        }
-        if self.kept_len > KEPT {
-            self.overflowed = true;
-            self.kept = Vec::new();
-        } else {
-            self.kept.push(piece.clone());
-        }
-    }
-}
-
-impl Body for UploadBody {
-    type Data = Bytes;
-    type Error = UploadError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        if self.attempt != self.upload.attempt.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(UploadError::Superseded)));
-        }
-        let piece = self.next_piece(cx);
-        self.upload.lock().starving = piece.is_pending();
-        match piece {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Piece::Chunk(bytes)) => match self.accept(bytes) {
-                Ok(frame) => Poll::Ready(Some(Ok(frame))),
-                Err(error) => self.reject(error),
-            },
-            Poll::Ready(Piece::Failed(reason)) => self.reject(UploadError::Source(reason)),
-            Poll::Ready(Piece::End) => {
-                self.ended = true;
-                match self.complete() {
-                    Ok(()) => Poll::Ready(None),
-                    Err(error) => self.reject(error),
-                }
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ended || self.upload.kind == BodyKind::None
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.upload.kind {
-            BodyKind::None => SizeHint::with_exact(0),
-            BodyKind::Length(length) => SizeHint::with_exact(length - self.upload.sent()),
-            BodyKind::Chunked => SizeHint::default(),
-        }
     }
 }
