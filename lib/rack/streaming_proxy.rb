@@ -2,6 +2,7 @@
 
 require "rack"
 require "socket"
+require "uri"
 
 require_relative "streaming_proxy/version"
 require_relative "streaming_proxy/errors"

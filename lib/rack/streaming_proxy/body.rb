@@ -28,6 +28,8 @@ module Rack
       # @yieldparam chunk [String] binary, at most 256 KiB and its framing
       # @raise [BodyError] if the upstream's response was cut short
       def each
+        raise BodyError, "the body is closed" if @closed
+
         Buffering.notice(@response, @log)
         while (chunk = @session.read)
           yield @framed ? "#{chunk.bytesize.to_s(16)}\r\n".b << chunk << "\r\n" : chunk
@@ -48,12 +50,19 @@ module Rack
         return if @closed
 
         @closed = true
-        return unless @session.close
+        log_end if @session.close
+      end
 
+      private
+
+      # A logger that raises must not hide from the server that the body was cut short.
+      def log_end
         report = @session.report
         return @log.failed(@failure, @response.status, report) if @failure
 
         @log.finish(@response.status, report, abandoned: !@whole)
+      rescue StandardError => e
+        warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end
     end
   end

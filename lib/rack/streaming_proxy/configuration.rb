@@ -14,7 +14,8 @@ module Rack
       private_constant :LONGEST
 
       class << self
-        # @return [Integer] changes whenever a class accessor or Rails' configuration changes
+        # @return [Object] another one whenever a class accessor or Rails' configuration has changed
+        # @api private
         attr_reader :version
 
         # @return [Hash{Symbol => Object}] the settings from `config.streaming_proxy`
@@ -41,7 +42,7 @@ module Rack
         # Says that a layer has changed.
         # @api private
         def touch
-          @version += 1
+          @version = Object.new
         end
 
         # @param settings [Hash{Symbol => Object}]
@@ -59,13 +60,28 @@ module Rack
         end
 
         # @param value [Object] what somebody wrote
-        # @return [String] the same, without credentials, in at most 200 bytes
+        # @return [String] the same for people, without credentials, in at most 200 bytes; of an
+        #   object that may hold anything, its class
         def redact(value)
-          text = value.inspect.gsub(%r{//[^/\s"]*@}, "//[FILTERED]@").scrub("?")
-          text.bytesize > LONGEST ? "#{text.byteslice(0, LONGEST - 3).scrub("")}..." : text
+          case value
+          when String then cut(without_credentials(value).inspect)
+          when Numeric, Symbol, Module, true, false, nil, {} then cut(value.inspect)
+          when Array then cut("[#{value.map { |one| redact(one) }.join(", ")}]")
+          else value.respond_to?(:to_str) ? redact(value.to_str) : "#<#{value.class}>"
+          end
         end
 
         private
+
+        # Whatever stands before the last "@" may be one, however the URL is malformed.
+        def without_credentials(text)
+          text = text.b.sub(%r{\A([a-z+.-]*:?/*)?.*@}im, "\\1[FILTERED]@")
+          text.force_encoding("UTF-8").scrub("?")
+        end
+
+        def cut(text)
+          text.bytesize > LONGEST ? "#{text.byteslice(0, LONGEST - 3).scrub("")}..." : text
+        end
 
         def default_logger
           rails = ::Rails.logger if defined?(::Rails) && ::Rails.respond_to?(:logger)
@@ -98,7 +114,7 @@ module Rack
         end
       end
 
-      @version = 0
+      @version = Object.new
       @rails = {}.freeze
 
       # @return [Native::Policy] what the engine needs to know
@@ -135,7 +151,7 @@ module Rack
       # A value may hold several lines, as in Rack 2.
       def header_lines
         @settings[:headers].map do |name, values|
-          lines = values && Array(values).flat_map { |value| value.split("\n") }
+          lines = values && Array(values).flat_map { |value| value.split("\n", -1) }
           [name.to_s, lines]
         end
       end

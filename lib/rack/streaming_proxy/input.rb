@@ -46,8 +46,11 @@ module Rack
       def ended? = @ended
 
       # Begins again at the first byte.
+      #
+      # @raise [SystemCallError, IOError] if the server's input cannot
       def rewind
-        rewind_source
+        @source.rewind
+        @peeked = nil
         restart
       end
 

@@ -11,6 +11,9 @@ module Rack
       SECRET = /\A(?:authorization|proxy-authorization|cookie2?|set-cookie2?|
                   .*(?:token|secret|password|api-?key|session).*)\z/ix
 
+      # Credentials in a Location or a Referer.
+      USER = %r{//[^/\s@]*@}n
+
       # @param configuration [Configuration]
       # @param subject [String] method and URL, without credentials and query
       def initialize(configuration, subject)
@@ -66,13 +69,14 @@ module Rack
         return unless @verbose
 
         lines = fields.map do |name, value|
-          "#{name.downcase}: #{name.match?(SECRET) ? FILTERED : value}"
+          "#{name.downcase}: #{name.match?(SECRET) ? FILTERED : value.to_s.b.gsub(USER, "//")}"
         end
         write(:debug, "#{title}: #{lines.join(" | ")}")
       end
 
       def write(level, message)
-        @logger.public_send(level, "#{PREFIX} #{message.scrub("?").gsub(/[[:cntrl:]]+/, " ")}")
+        line = "#{PREFIX} #{message}".dup.force_encoding("UTF-8").scrub("?")
+        @logger.public_send(level, line.gsub(/[[:cntrl:]]+/, " "))
       end
 
       def facts(status, report)

@@ -88,6 +88,8 @@ module Rack
         @app = app
         @options = Configuration.check(options)
         @block = block
+        # In a holder of its own, as Rack::Builder may freeze the middleware.
+        @merged = [[nil, nil]]
         return if block || method(:destination_uri).owner != Proxy
 
         raise ConfigurationError, "#{self.class} needs a block that returns the URL to ask, or a " \
@@ -130,12 +132,12 @@ module Rack
       # The settings in force, merged anew after an accessor has changed. Two threads may both
       # merge: the results are equal.
       def configuration
-        version, configuration = @merged
+        version, configuration = @merged.first
         return configuration if version == Configuration.version
 
         version = Configuration.version
         configuration = Configuration.new(*self.class.layers, @options)
-        @merged = [version, configuration].freeze
+        @merged[0] = [version, configuration].freeze
         configuration
       end
     end

@@ -2,9 +2,9 @@
 
 module Rack
   module StreamingProxy
-    # One exchange with an upstream: feeds the upload, waits, reads. The only place that waits, and
-    # it waits on the exchange's bell: the GVL is free, and Thread#kill, Thread#raise, Timeout and a
-    # Fiber scheduler work as in any Ruby wait.
+    # One exchange with an upstream: feeds the upload, waits, reads. It waits on the exchange's bell
+    # (and, where the server's input blocks, on the client's socket beside it): the GVL is free, and
+    # Thread#kill, Thread#raise, Timeout and a Fiber scheduler work as in any Ruby wait.
     class Session
       # Bytes that one crossing of the border brings at most.
       CHUNK = 256 * 1024
@@ -19,6 +19,7 @@ module Rack
       def initialize(request, policy, server)
         @server = server
         @input = request.input
+        @upstream = request.target.origin
         @exchange = opened(request, policy)
         @bell = IO.for_fd(@exchange.bell, autoclose: false)
         @feeding = !@input.kind.nil?
@@ -33,7 +34,7 @@ module Rack
           head = ready { @exchange.head }
           return head unless head == :rewind
 
-          @input.rewind
+          from_client { @input.rewind }
           @feeding = true
         end
       end
@@ -43,8 +44,6 @@ module Rack
       # @return [String, nil] binary; nil at the end
       # @raise [BodyError] if the body was cut short
       def read
-        raise BodyError, "the body is closed" if @closed
-
         ready { @exchange.read(CHUNK) }
       rescue Error => e
         ExchangeFailure.raise_in_body(e)
@@ -64,10 +63,13 @@ module Rack
         return true if @closed
 
         @closed = true
-        ours = @exchange.close
-        @bell.autoclose = true
-        @bell.close
-        ours
+        # A thread that is killed in between would lose the bell's descriptor. Nothing waits.
+        Thread.handle_interrupt(Object => :never) do
+          ours = @exchange.close
+          @bell.autoclose = true
+          @bell.close
+          ours
+        end
       end
 
       private
@@ -91,37 +93,40 @@ module Rack
         result.is_a?(Array) && result.first == :failed ? ExchangeFailure.raise_from(result) : result
       end
 
-      # Moves what can be moved without waiting on the upstream.
+      # Moves one piece of the upload, if it can be moved without waiting on the upstream.
       #
       # @return [Boolean] whether to look again before waiting
       def feed
-        fed = false
-        while @feeding
-          case @exchange.writable
-          when :again then break
-          when :stopped then @feeding = false
-          else
-            fed = true
-            size = @server.input_size(@input.source, @bell) or break
-            feed_chunk(size)
-            break if @server.input_blocks?
-          end
-        end
-        fed
+        return false unless @feeding
+
+        written = @exchange.writable
+        @feeding = false if written == :stopped
+        return false unless written == :taken
+
+        from_client { feed_piece }
+        true
       end
 
-      def feed_chunk(size)
+      def feed_piece
+        size = @server.input_size(@input.source, @bell) or return
         chunk = @input.read(size)
         @exchange.write(chunk) if chunk
         return unless @input.ended?
 
         @feeding = false
         @exchange.finish
+      end
+
+      # The upstream must not take what it got for the whole.
+      def from_client
+        yield
       rescue SystemCallError, IOError => e
         @feeding = false
         reason = "the request body could not be read: #{e.class}: #{e.message}"
+        reason = reason.force_encoding("UTF-8").scrub("?")
         @exchange.fail(reason)
-        raise RequestBodyError.new(reason, phase: :head)
+        error = @server.client_gone?(e) ? ClientGone : RequestBodyError
+        raise error.new(reason, upstream: @upstream, phase: :head)
       end
 
       def wait
@@ -130,8 +135,14 @@ module Rack
         return if @bell.wait_readable(SILENCE)
 
         @watched = true
+        watch_client
+      end
+
+      def watch_client
         socket = @server.client_socket
         @exchange.watch(socket.fileno) if socket
+      rescue IOError
+        nil # The server has closed it: the next write tells.
       end
     end
   end

@@ -14,7 +14,9 @@ module Rack
     # The settings, in the order in which the README lists them.
     # @api private
     module Settings
-      SECONDS = ->(value) { value.is_a?(Numeric) && value.real? && value.to_f.finite? }
+      # Ten years: more is a mistake, and would overflow a clock.
+      LONGEST = 315_360_000
+      SECONDS = ->(value) { value.is_a?(Numeric) && value.real? && value.to_f <= LONGEST }
       NOT_NEGATIVE = ->(value) { SECONDS.call(value) && !value.negative? }
       POSITIVE = ->(value) { SECONDS.call(value) && value.positive? }
       LIMIT = ->(value) { value.nil? || POSITIVE.call(value) }
@@ -26,6 +28,8 @@ module Rack
       CERTIFICATES = lambda do |value|
         value.nil? || ((value.is_a?(String) || value.respond_to?(:to_path)) &&
           ::File.file?(value) && ::File.binread(value).include?("-----BEGIN CERTIFICATE-----"))
+      rescue SystemCallError, ArgumentError
+        false # It cannot be read, or no path has such a name.
       end
       # One of these is never an upstream's business, or is computed from the body that is sent.
       UNSETTABLE = %w[
@@ -40,7 +44,7 @@ module Rack
         name = name.to_s
         name.match?(/\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\z/) &&
           !UNSETTABLE.include?(name.downcase) &&
-          Array(values).all? { |one| one.is_a?(String) && !one.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
+          Array(values).all? { |one| one.is_a?(String) && !one.b.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
       end
 
       def self.one_of(*values)

@@ -31,11 +31,8 @@ module Rack
       # @param options [Hash{Symbol => Object}] settings that win over all others
       # @raise [ConfigurationError] if the URL or an option cannot be used
       def initialize(url, **options)
-        @native = Native::Target.new(text(url))
+        @native = parsed(url)
         @options = Configuration.check(options)
-      rescue ArgumentError => e
-        value = Configuration.redact(url)
-        raise ConfigurationError, "#{value} is no URL of an upstream: #{e.message}"
       end
 
       # @return [String] the URL without credentials and query, as it is logged
@@ -49,9 +46,16 @@ module Rack
 
       private
 
+      def parsed(url)
+        Native::Target.new(text(url))
+      rescue ArgumentError => e
+        value = Configuration.redact(url.is_a?(::URI::Generic) ? url.to_s : url)
+        raise ConfigurationError, "#{value} is no URL of an upstream: #{e.message}"
+      end
+
       def text(url)
         return url.to_str if url.respond_to?(:to_str)
-        return url.to_s if defined?(::URI::Generic) && url.is_a?(::URI::Generic)
+        return url.to_s if url.is_a?(::URI::Generic)
 
         raise ArgumentError, "the block returns a String, a URI, a Target, nil or false"
       end

@@ -15,14 +15,15 @@ module Rack
 
         # @return [String] of the client's request, such as `"1.1"`
         def http_version
-          (@env["SERVER_PROTOCOL"] || "HTTP/1.1").delete_prefix("HTTP/")
+          @env["SERVER_PROTOCOL"].to_s[%r{\AHTTP/(\d(?:\.\d)?)\z}, 1] || "1.1"
         end
 
         # @return [IO, nil] the client's socket
         def client_socket = nil
 
-        # @return [Boolean] whether reading the request's body waits for the client
-        def input_blocks? = false
+        # @param _error [Exception] raised by reading the request's body
+        # @return [Boolean] whether it means that the client has left
+        def client_gone?(_error) = false
 
         # Where reading the request's body blocks: waits for the client or for the bell.
         #

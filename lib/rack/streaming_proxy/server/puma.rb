@@ -14,9 +14,10 @@ module Rack
           env["puma.mark_as_io_bound"]&.call
         end
 
-        # @return [String] Puma 5 puts it into HTTP_VERSION; its SERVER_PROTOCOL is always HTTP/1.1
+        # Puma 5 puts it into HTTP_VERSION, where a client's header "Version" may join it; its
+        # SERVER_PROTOCOL is always HTTP/1.1. Puma itself takes what is not HTTP/1.1 for 1.0.
         def http_version
-          (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"] || "HTTP/1.1").delete_prefix("HTTP/")
+          (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"]) == "HTTP/1.1" ? "1.1" : "1.0"
         end
 
         # @return [IO, nil] the client's socket, under TLS too

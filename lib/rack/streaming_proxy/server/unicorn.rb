@@ -19,8 +19,11 @@ module Rack
         # @return [IO] the client's socket
         def client_socket = @env["unicorn.socket"]
 
+        # @param error [Exception]
         # @return [Boolean]
-        def input_blocks? = true
+        def client_gone?(error)
+          [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
+        end
 
         # Waits for the socket and the bell together, so that an early answer is noticed while the
         # client is slow. With a Content-Length, `read(n)` blocks until there are n bytes: what is
@@ -80,7 +83,7 @@ module Rack
 
         # At the client's end one byte is asked for, so that reading raises what there is to raise.
         def on_socket
-          [client_socket.recv_nonblock(MOST, ::Socket::MSG_PEEK).bytesize, 1].max
+          [client_socket.recv_nonblock(MOST, ::Socket::MSG_PEEK).to_s.bytesize, 1].max
         rescue IO::WaitReadable
           1
         end
