@@ -97,6 +97,16 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and bad input" do
       expect(upstream.requests).to be_empty
     end
 
+    it "takes a header Version, on Puma, for nothing that is known of HTTP" do
+      server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+      ["abc", "\xFF".b].each do |version|
+        client = connect(server)
+        client.get("/", { "Version" => version })
+        expect(client.read_response.status).to eq(200)
+        expect(upstream.wait_for_request["via"]).to match(/\A1\.[01] [!-~]+\z/)
+      end
+    end
+
     it "answers in plain text, without naming the upstream" do
       answer = fetch(bare { upstream.url }, "/", "HTTP_X_BAD" => "a\nb")
       expect(answer["Content-Type"]).to match(%r{\Atext/plain})

@@ -27,6 +27,11 @@ RSpec.describe "A client that has gone" do
     connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
   end
 
+  # Takes some of an upload, and waits for more.
+  def act_uploading(connection)
+    connection.read_some
+  end
+
   # Goes on for ever.
   def act_ticking(connection)
     act_begun(connection)
@@ -109,6 +114,31 @@ RSpec.describe "A client that has gone" do
         again.get("/__pid")
         expect(again.read_response.status).to eq(200)
         expect(@server.stats).to include(exchanges: 0)
+      end
+    end
+  end
+
+  context "on Unicorn, in the middle of an upload" do
+    once do
+      start_watching_upstream
+      @server = start_unicorn(RackupText.proxy, env: { "UPSTREAM" => @upstream.url("") })
+    end
+
+    framings = { "with a length" => [{ "Content-Length" => "100000" }, "u" * 5000],
+                 "in chunks" => [{ "Transfer-Encoding" => "chunked" },
+                                 ChunkedBody.encode("u" * 5000, finish: false)] }
+    %i[close reset].product(framings.to_a).each do |leaving, (framing, (headers, begun))|
+      it "is one line in the log and ends the upstream's connection (#{leaving}, #{framing})",
+         id: "ST4" do
+        path = "/uploading/#{leaving}/#{framing.tr(" ", "-")}"
+        client = connect(@server)
+        client.request("POST", path, headers, begun)
+        @ready.pop
+        expect(seconds_until_ended { client.public_send(leaving) }).to be < 1
+        @server.output.wait_for(/Failed proxy request to: POST \S+#{path} \(status 499/, within: 2)
+        lines = @server.output.lines.grep(/#{path}/).drop(1) # the first tells of the start
+        expect(lines).to match([/\bINFO\b.*Failed proxy request/])
+        expect(@server.output.to_s).not_to match(/\bERROR\b|app error|Traceback/)
       end
     end
   end

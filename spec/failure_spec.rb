@@ -148,6 +148,48 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and upstreams that fail before the 
     expect([response.body, response["Content-Length"]]).to eq(%w[abc 3])
   end
 
+  # A library before libc's, in which the lookup of "silent.test" never ends.
+  def silent_resolver(directory)
+    source = File.join(directory, "silent.c")
+    File.write(source, <<~C)
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <netdb.h>
+      #include <string.h>
+      #include <unistd.h>
+      typedef int lookup(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+      int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints,
+                      struct addrinfo **found) {
+        while (name && !strcmp(name, "silent.test")) pause();
+        return ((lookup *)dlsym(RTLD_NEXT, "getaddrinfo"))(name, port, hints, found);
+      }
+    C
+    library = File.join(directory, "silent.so")
+    system("gcc", "-shared", "-fPIC", "-o", library, source, exception: true)
+    library
+  end
+
+  it "resolves other names while the lookups of one do not end" do
+    upstream = serving { [200, {}, "fine"] }
+    Dir.mktmpdir do |directory|
+      env = { "PORT" => upstream.port.to_s, "LD_PRELOAD" => silent_resolver(directory) }
+      result = RubyScript.run(<<~RUBY, env:)
+        require "rack/mock"
+        status_of = lambda do |host|
+          url = "http://\#{host}:\#{ENV.fetch("PORT")}/"
+          proxy = Rack::StreamingProxy::Proxy
+          app = proxy.new(proc {}, logger: Logger.new(nil), connect_timeout: 1) { url }
+          app.call(Rack::MockRequest.env_for("/")).first
+        end
+        silent = Array.new(20) { Thread.new { status_of.call("silent.test") } }
+        Thread.pass until silent.all? { |thread| thread.status == "sleep" }
+        p status_of.call("localhost"), silent.map(&:value).uniq
+      RUBY
+      expect(result.output).to eq("200\n[504]\n")
+      expect(result.status).to be_success
+    end
+  end
+
   it "ends within 50 ms of the timeout", id: "TO2" do
     url = silent_upstream.url
     answer_of(url, timeout: 0.05)

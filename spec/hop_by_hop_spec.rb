@@ -78,6 +78,11 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and headers of one hop" do
       expect(head["cookie"]).to eq("list=1,2,3; b=x, y")
     end
 
+    it "leaves a comma alone that no server has put there", id: "HH10" do
+      fetch(app, "/", "HTTP_COOKIE" => "prefs=x,lang=en")
+      expect(head.all("cookie")).to eq(["prefs=x,lang=en"])
+    end
+
     it "passes bytes beyond ASCII unchanged", id: "HH11" do
       fetch(bare { upstream.url }, "/", "HTTP_X_LATIN" => "caf\xE9".b, "HTTP_X_UTF8" => "grün")
       expect(head["x-latin"].b).to eq("caf\xE9".b)

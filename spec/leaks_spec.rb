@@ -116,6 +116,44 @@ RSpec.describe "Five hundred cut connections" do
     expect(Deadline.new(2).poll { Dir.children("/proc/self/fd").size <= before + 8 }).to be(true)
   end
 
+  it "hold nothing of the bodies that nobody reads, before any garbage collection" do
+    block = "x" * (1 << 20)
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      4.times { connection.chunk(block) }
+      connection.wait_for_end(within: 10)
+    end
+    result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => upstream.url })
+      require "rack/mock"
+      app = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do
+        ENV.fetch("UPSTREAM")
+      end
+      down = -> { Rack::StreamingProxy.stats[:bytes_down] }
+      abandon = lambda do
+        before = down.call
+        body = app.call(Rack::MockRequest.env_for("/")).last
+        sleep 0.001 until down.call - before >= 256 * 1024
+        body.close
+      end
+      facts = lambda do
+        sleep 0.01 until Rack::StreamingProxy.stats.values_at(:exchanges, :connections).sum.zero?
+        [File.read("/proc/self/status")[/VmRSS:\\s+(\\d+)/, 1].to_i, Dir.children("/proc/self/fd").size]
+      end
+      20.times(&abandon)
+      GC.start
+      GC.disable
+      before = facts.call
+      200.times(&abandon)
+      after = facts.call
+      puts after.zip(before).map { |now, then_| now - then_ }.join(" ")
+    RUBY
+    kibibytes, descriptors = result.output.split.map(&:to_i)
+    expect(result.output).to match(/\A-?\d+ -?\d+\n\z/)
+    expect(kibibytes).to be < 10 * 1024
+    expect(descriptors).to eq(0)
+  end
+
   it "are counted in stats, and so is what goes on" do
     upstream = upstream_of_all_kinds
     app = bare { |request| upstream.url(request.path) }

@@ -73,6 +73,37 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
     expect(logger.lines.grep(/\AERROR #{Regexp.escape(prefix)}/).size).to eq(1)
   end
 
+  describe "when the logger raises" do
+    let(:logger) do
+      Class.new(InProcessCalls::RecordingLogger) do
+        attr_accessor :broken
+
+        %i[debug info warn error].each do |level|
+          define_method(level) { |*arguments| broken ? raise("broken") : super(*arguments) }
+        end
+      end.new
+    end
+    let(:cutting) do
+      start_upstream do |connection|
+        connection.read_head
+        connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+      end
+    end
+    let(:body) do
+      described_class.new(InnerApp, logger:) { cutting.url }.call(env_for).last
+                     .tap { logger.broken = true }
+    end
+
+    it "still tells the server that the body was cut short" do
+      expect { expect { read(body) }.to raise_error(Rack::StreamingProxy::BodyError) }
+        .to output(/broken/).to_stderr
+    end
+
+    it "does not raise from close" do
+      expect { expect { body.close }.not_to raise_error }.to output(/broken/).to_stderr
+    end
+  end
+
   it "says nothing of a request that is passed on" do
     fetch(described_class.new(InnerApp, logger:) { nil })
     expect(logger.lines).to be_empty
@@ -109,6 +140,23 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
       end
       fetch(app)
       expect(logger.lines.join).not_to match(/s3cret|#{["user:s3cret"].pack("m0")}/)
+    end
+
+    it "filters the credentials of a URL in a header" do
+      pointing = serving { [302, { "Location" => "http://user:s3cret@there.test/x" }, ""] }
+      app = described_class.new(InnerApp, logger:, log_verbosity: :high) { pointing.url }
+      answer = fetch(app, "/", "HTTP_REFERER" => "https://user:s3cret@here.test/y")
+      expect(answer["Location"]).to eq("http://user:s3cret@there.test/x")
+      expect(pointing.wait_for_request["referer"]).to eq("https://user:s3cret@here.test/y")
+      expect(logger.lines.join).to include("there.test/x", "here.test/y")
+      expect(logger.lines.join).not_to include("s3cret")
+    end
+
+    it "takes header values in any encoding" do
+      headers = { "HTTP_X_LATIN" => "caf\xE9".b, "HTTP_X_UTF8" => "grün", "HTTP_X_BAD" => "\xFF" }
+      text = log("/", headers, log_verbosity: :high).join("\n")
+      expect(text).to be_valid_encoding
+      expect(text).to include("x-latin: caf?", "x-utf8: grün")
     end
 
     it "keeps every record one line, and each with the prefix" do

@@ -161,6 +161,21 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its block" do
     expect(Rack::MockRequest.new(app.to_app).get("/").body).to eq("saw /b")
   end
 
+  it "works frozen, as Rack::Builder's freeze_app leaves it, and takes up changed accessors" do
+    base = Class.new(described_class) { self.logger = Logger.new(nil) }
+    url = upstream.url("/f")
+    app = Rack::Builder.new do
+      freeze_app
+      use(base) { url }
+      run ->(env) { InnerApp.call(env) }
+    end.to_app
+    expect(app).to be_frozen
+    expect(fetch(app).body).to eq("saw /f")
+    base.headers = { "X-Changed" => "yes" }
+    expect(fetch(app).body).to eq("saw /f")
+    expect(Array.new(2) { upstream.wait_for_request["x-changed"] }).to eq([nil, "yes"])
+  end
+
   it "adds no chunk framing of its own to the body" do
     chunked = start_upstream do |connection|
       connection.serve do

@@ -200,6 +200,12 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and responses" do
       expect(chunks.map(&:encoding).uniq).to eq([Encoding::BINARY])
     end
 
+    it "says so when it is read after close" do
+      body.close
+      expect { read(body) }
+        .to raise_error(Rack::StreamingProxy::BodyError, "the body is closed")
+    end
+
     it "does not start again after close" do
       body.close
       chunks = []

@@ -24,6 +24,55 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
     Class.new { define_method(:read) { |*arguments| reader.read(*arguments) } }.new
   end
 
+  # An input that is rewound once, as the proxy does before it reads, and then never again.
+  def rewindable_once(text, error)
+    Class.new(StringIO) do
+      define_method(:rewind) do
+        raise error, "no way back" if @rewound
+
+        @rewound = true
+        super()
+      end
+    end.new(text)
+  end
+
+  def chunked_env(input)
+    env_for("/", :method => "POST", "HTTP_TRANSFER_ENCODING" => "chunked")
+      .except("CONTENT_LENGTH").merge("rack.input" => input)
+  end
+
+  # An upstream that refuses the first request once it has read so much of its body, goes on
+  # reading without an end of its answer, and answers all others.
+  def upstream_refusing_after(bytes)
+    @refused = EventQueue.new("refusal")
+    first = true
+    start_upstream do |connection|
+      next connection.serve { |request| [200, {}, "got #{request.body.bytesize}"] } unless first
+
+      first = false
+      connection.read_head
+      read = 0
+      read += connection.read_some.bytesize while read < bytes
+      connection.begin_chunked(503)
+      connection.chunk("busy")
+      @refused << true
+      connection.wait_for_end(within: 10)
+    end
+  end
+
+  # An input of 512 KiB that gives `first`, waits for the upstream's refusal and goes on; it cannot
+  # be rewound.
+  def interrupted_input(first)
+    refused = @refused
+    pieces = [first] + Array.new(16) { "n" * 32_768 }
+    Class.new do
+      define_method(:read) do |*|
+        refused.pop if pieces.size == 16
+        pieces.shift
+      end
+    end.new
+  end
+
   it "does not retry by default" do
     upstream = flaky(1)
     expect(fetch(linted { upstream.url }).status).to eq(503)
@@ -95,6 +144,43 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
     env["rack.input"] = once_readable("k" * 100_000)
     status, _, body = bare(num_retries_on_5xx: 3, retry_delay: 0.02) { upstream.url }.call(env)
     expect([status, read(body)]).to eq([503, "sorry"])
+    expect(upstream.requests.size).to eq(1)
+  end
+
+  [Errno::ESPIPE, IOError].each do |error|
+    it "answers 400 when the body must go again and rewinding raises #{error}" do
+      upstream = flaky(1)
+      app = bare(num_retries_on_5xx: 1, retry_delay: 0.02) { upstream.url }
+      status, _, body = app.call(chunked_env(rewindable_once("r" * 100_000, error)))
+      read(body)
+      expect(status).to eq(400)
+      whole = upstream.connections.flat_map(&:requests)
+      expect(whole.map { |request| request.body.bytesize }).to eq([100_000])
+    end
+  end
+
+  it "raises RequestBodyError for a rewind that fails, with raise_on_error" do
+    upstream = flaky(1)
+    app = bare(num_retries_on_5xx: 1, retry_delay: 0.02, raise_on_error: true) { upstream.url }
+    env = chunked_env(rewindable_once("r" * 100_000, Errno::ESPIPE))
+    expect { app.call(env) }
+      .to raise_error(Rack::StreamingProxy::RequestBodyError, /no way back/)
+  end
+
+  it "sends a body again whose upload was unfinished and had taken at most 64 KiB" do
+    upstream = upstream_refusing_after(1000)
+    app = bare(num_retries_on_5xx: 1, retry_delay: 0.02) { upstream.url }
+    status, _, body = app.call(chunked_env(interrupted_input("f" * 1000)))
+    expect([status, read(body)]).to eq([200, "got #{1000 + (512 * 1024)}"])
+    expect(upstream.requests.size).to eq(2)
+  end
+
+  it "passes the 5xx on when more of an unfinished upload had been taken" do
+    upstream = upstream_refusing_after(100_000)
+    app = bare(num_retries_on_5xx: 1, retry_delay: 0.02) { upstream.url }
+    status, _, body = app.call(chunked_env(interrupted_input("f" * 100_000)))
+    body.close
+    expect(status).to eq(503)
     expect(upstream.requests.size).to eq(1)
   end
 

@@ -37,6 +37,18 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its settings" do
     end
   end
 
+  describe "headers" do
+    let(:upstream) { serving { [200, {}, ""] } }
+
+    { "an empty value" => "", "bytes that are no UTF-8" => "\xFF".b,
+      "the same in a UTF-8 String" => "\xFF" }.each do |what, value|
+      it "sends #{what} as it is" do
+        fetch(quiet.new(InnerApp, headers: { "X-A" => value }) { upstream.url })
+        expect(upstream.wait_for_request.all("x-a").map(&:b)).to eq([value.b])
+      end
+    end
+  end
+
   describe "logger" do
     let(:logger) { InProcessCalls::RecordingLogger.new }
     let(:upstream) { serving { [200, {}, ""] } }

@@ -28,12 +28,12 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     trust_upstream: [:yes],
     connect_timeout: [-1, "5", 0, Float::NAN],
     timeout: [-1, "30", :forever],
-    idle_timeout: [-0.1, "x", 0],
+    idle_timeout: [-1, -0.1, "x", 0, 1e19, 1e300, Float::NAN, Float::INFINITY],
     total_timeout: [-1, [], 0],
     verify_ssl: ["false", :none],
-    ca_file: [5, "/no/such/file.pem"],
+    ca_file: [5, "/no/such/file.pem", "a\0b", "/proc/self/mem"],
     max_idle_connections: [-1, "3", 1.5],
-    idle_connection_timeout: [-1, "3"]
+    idle_connection_timeout: [-1, "3", 1e19, 1e300, Float::NAN, Float::INFINITY]
   }
 
   wrong.each do |setting, values|
@@ -81,6 +81,23 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
   it "does not print secrets" do
     expect { ways.fetch("a keyword").call({ headers: { "Authorization" => "Bearer s3cret\r\n" } }) }
       .to raise_error(error) { |raised| expect(raised.message).not_to include("s3cret") }
+  end
+
+  ["http://admin:my pw-1@host/x", "http://admin:pw-1/pw-2@host/", "admin:pw-1@host/x",
+   "http:/admin:pw-1@host", "http://admin:pw-1@pw-2@host:99999/",
+   "http://a:pw-1\"pw-2@host/ "].each do |url|
+    it "does not print the password of #{url.inspect}" do
+      expect { Rack::StreamingProxy::Target.new(url) }
+        .to raise_error(error) { |raised| expect(raised.message).not_to match(/pw-\d/) }
+    end
+  end
+
+  { "a Hash" => { password: "s3cret" }, "an Array of one" => [{ password: "s3cret" }],
+    "a Struct" => Struct.new(:password).new("s3cret") }.each do |what, value|
+    it "does not print the content of #{what} that the block returns" do
+      expect { fetch(bare { value }) }
+        .to raise_error(error) { |raised| expect(raised.message).not_to include("s3cret") }
+    end
   end
 
   it "cuts long values to 200 bytes" do

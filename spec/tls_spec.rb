@@ -48,6 +48,21 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and https" do
     expect(upstream.connections.size).to eq(1)
   end
 
+  it "takes a fresh connection for GET when a pooled one ends with close_notify", id: "CN3" do
+    count = 0
+    upstream = start_upstream(tls: authority.context) do |connection|
+      next connection.serve { [200, {}, "fresh"] } if (count += 1) > 1
+
+      connection.read_request
+      connection.respond(200, {}, "first")
+      connection.read_head # its keep-alive time is over as the next request comes
+    end
+    app = linted(ca_file: authority.file) { upstream.url }
+    answers = Array.new(2) { fetch(app) }
+    expect(answers.map { |answer| [answer.status, answer.body] })
+      .to eq([[200, "first"], [200, "fresh"]])
+  end
+
   it "does not send SNI and verification by Host", id: "FW1" do
     upstream = secure(names: "DNS:localhost")
     app = linted(ca_file: authority.file, preserve_host: true) do

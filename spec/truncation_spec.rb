@@ -96,6 +96,15 @@ RSpec.describe "A response that was cut short" do
         expect(cut_response(@server, "1.0").ending).to eq(:reset)
       end
 
+      # Puma joins such a header to the version of HTTP, and answers as to HTTP/1.0.
+      ["abc", "\xFF".b].each do |version|
+        it "is visible whatever a client's header Version says: #{version.inspect}" do
+          @script << [shapes.fetch("in chunks"), :close]
+          response = cut_response(@server, "1.1", { "Version" => version })
+          expect(seems_complete?(response)).to be(false)
+        end
+      end
+
       it "leaves the server serving" do
         @script << [shapes.fetch("in chunks"), :close]
         cut_response(@server, "1.1")

@@ -158,6 +158,47 @@ RSpec.describe "Uploads" do
     end
   end
 
+  context "from an input that blocks, on a server of which nothing is known" do
+    # A pipe into which a thread writes a small piece every few milliseconds, without an end.
+    def endless_pipe
+      reader, writer = IO.pipe(binmode: true)
+      [reader, writer].each { |io| closing(io) }
+      in_thread do
+        loop do
+          writer.write("p" * 1024)
+          sleep 0.002
+        end
+      end
+      reader
+    end
+
+    inputs = {
+      "a pipe" => ->(pipe) { pipe },
+      "one that can only read" => lambda { |pipe|
+        Class.new { define_method(:read) { |size, *| pipe.readpartial([size, 1024].min) } }.new
+      }
+    }
+
+    { 413 => ->(connection) { connection.respond(413, {}, "no") },
+      200 => ->(connection) { connection.begin_chunked } }.each do |status, answer|
+      inputs.each do |what, input|
+        it "do not hold up a #{status} that is there, with #{what}", id: "ST6" do
+          upstream = start_upstream do |connection|
+            connection.read_head
+            answer.call(connection)
+            connection.wait_for_end(within: 10)
+          end
+          env = env_for("/", :method => "POST", "HTTP_TRANSFER_ENCODING" => "chunked")
+                .except("CONTENT_LENGTH").merge("rack.input" => input.call(endless_pipe))
+          call = in_thread { bare { upstream.url }.call(env) }
+          expect(call.join(2)).not_to be_nil
+          expect(call.value.first).to eq(status)
+          call.value.last.close
+        end
+      end
+    end
+  end
+
   describe "that the upstream answers early" do
     # The client writes as long as it can, and reads what is answered.
     def early_answer(server, megabytes)

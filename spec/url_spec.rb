@@ -51,6 +51,24 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the URL" do
     end
   end
 
+  it "has a quotation mark percent-encoded in the query alone", id: "RQ12" do
+    expect(target_of(upstream.url('/"x"'))).to eq('/"x"')
+    expect(target_of(upstream.url('/x?q="a"'))).to eq("/x?q=%22a%22")
+  end
+
+  { "path" => ["/a", "<>`", "?#"], "query" => ["/x?q=", "<>`\"", "#"] }
+    .each do |where, (before, encoded, delimiters)|
+    it "may hold every byte in its #{where} that is no blank and no control", id: "RQ12" do
+      bytes = [*0x21..0x7E, *0x80..0xFF].map { |byte| byte.chr.b } - delimiters.chars
+      sent = bytes.to_h { |byte| [byte, target_of(upstream.url("").b + before + byte)] }
+      wanted = bytes.to_h do |byte|
+        raw = byte.ascii_only? && !encoded.include?(byte)
+        [byte, before + (raw ? byte : format("%%%02X", byte.ord))]
+      end
+      expect(sent).to eq(wanted)
+    end
+  end
+
   it "may hold UTF-8, raw or percent-encoded on the way" do
     expect(target_of(upstream.url("/grün")).b).to eq("/grün".b).or(eq("/gr%C3%BCn"))
   end
@@ -74,6 +92,14 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the URL" do
     it "sends a user without a password" do
       fetch(linted { upstream.url("/", credentials: "token") })
       expect(head["authorization"]).to eq("Basic #{Base64.strict_encode64("token:")}")
+    end
+
+    it "sends none for a user without a name, and leaves the client's alone" do
+      app = linted { upstream.url("/", credentials: "") }
+      fetch(app)
+      fetch(app, "/", "HTTP_AUTHORIZATION" => "Bearer client")
+      expect(Array.new(2) { upstream.wait_for_request["authorization"] })
+        .to eq([nil, "Bearer client"])
     end
 
     it "never logs them" do

@@ -81,6 +81,7 @@ impl Client {
             outbox,
             watch: watch.clone(),
             ledger: ledger.clone(),
+            held: None,
             answered: false,
             _counted: self.core.stats.exchange(),
         };

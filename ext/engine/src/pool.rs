@@ -45,6 +45,7 @@ pub(crate) struct Connection {
     peer: IpAddr,
     received: Arc<AtomicU64>,
     write_failed: Arc<AtomicBool>,
+    /// Whether it has served a request before.
     pub(crate) reused: bool,
 }
 
@@ -63,6 +64,12 @@ impl Connection {
     /// Whether it may serve another request.
     fn is_usable(&self) -> bool {
         !self.sender.is_closed() && !self.write_failed.load(Ordering::Relaxed)
+    }
+
+    /// The connection for another request, if it may serve one.
+    pub(crate) fn for_reuse(mut self) -> Option<Self> {
+        self.reused = true;
+        (self.is_usable() && self.sender.is_ready()).then_some(self)
     }
 
     /// Bytes that have come so far.
@@ -103,12 +110,10 @@ impl Pool {
         let now = Instant::now();
         let mut found = None;
         while let Some(entry) = idle.pop() {
-            let usable = entry.until > now
-                && entry.connection.sender.is_ready()
-                && entry.connection.is_usable()
-                && destination::permits(entry.connection.peer);
-            if usable {
-                found = Some(entry.connection);
+            if entry.until > now && destination::permits(entry.connection.peer) {
+                found = entry.connection.for_reuse();
+            }
+            if found.is_some() {
                 break;
             }
         }
@@ -119,17 +124,11 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request, unless there are enough.
-    pub(crate) fn put(
-        self: &Arc<Self>,
-        key: Key,
-        mut connection: Connection,
-        settings: PoolSettings,
-    ) {
+    pub(crate) fn put(self: &Arc<Self>, key: Key, connection: Connection, settings: PoolSettings) {
         let Some(until) = Instant::now().checked_add(settings.idle_timeout) else { return };
         if settings.max_idle == 0 || !connection.is_usable() {
             return;
         }
-        connection.reused = true;
         let mut state = self.lock();
         let idle = state.idle.entry(key).or_default();
         if idle.len() >= settings.max_idle {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use streaming_engine::{
     BodyEvent, BodyKind, Bytes, Client, ClientFacts, Exchange, Failure, HeadEvent, Kind, Phase,
-    Policy, RequestHead, ResponseHead, Retry, Signal, Target, Timeouts, Written,
+    Policy, PoolSettings, RequestHead, ResponseHead, Retry, Signal, Target, Timeouts, Written,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -270,7 +270,9 @@ fn st6_an_upstream_that_reads_no_more_does_not_hold_up_the_end() {
     let client = client();
     // More than the socket's buffers take, so that its tail stays in hyper's.
     for length in (3000..4600).step_by(32).map(|kib| kib * 1024) {
-        let mut reader = Reader::open(&client, &url, BodyKind::Length(length), Policy::default());
+        let pool = PoolSettings { max_idle: 0, ..PoolSettings::default() };
+        let policy = Policy { pool, ..Policy::default() };
+        let mut reader = Reader::open(&client, &url, BodyKind::Length(length), policy);
         let mut left = length;
         let head = loop {
             match reader.exchange.head().expect("no failure") {

@@ -1,6 +1,6 @@
 //! Ruby values into the engine's, where more than one class needs it.
 
-use magnus::{Error, RArray, RString, Ruby, TryConvert, Value, value::ReprValue};
+use magnus::{Error, RArray, RString, Ruby, TryConvert, TypedData, Value, value::ReprValue};
 use streaming_engine::{Bytes, HeaderValue};
 
 /// `[[name, value], ...]`, byte strings both.
@@ -26,6 +26,13 @@ pub(crate) fn header_value(value: Value) -> Result<Option<HeaderValue>, Error> {
     }
     let bytes = bytes(value)?;
     Ok(HeaderValue::from_bytes(&bytes).ok().filter(|value| !value.is_empty()))
+}
+
+/// Looks a wrapped type's class up now. magnus does it at the first use, inside a `OnceLock` and
+/// by calling Ruby, which may switch threads there: another thread that needs the class would wait
+/// for the lock with the GVL held, for ever.
+pub(crate) fn resolve<T: TypedData>(ruby: &Ruby) {
+    let _ = T::class(ruby);
 }
 
 /// An ArgumentError with this message.

@@ -14,6 +14,7 @@ use streaming_engine::{
 };
 
 use crate::bell::Bell;
+use crate::convert::resolve;
 use crate::error::{failed, forked, guarded};
 use crate::fd;
 use crate::fork::Owned;
@@ -240,6 +241,7 @@ impl Exchange {
 pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Exchange", ruby.class_object())?;
     class.undef_default_alloc_func();
+    resolve::<Exchange>(ruby);
     class.define_method("bell", method!(Exchange::bell, 0))?;
     class.define_method("head", method!(Exchange::head, 0))?;
     class.define_method("read", method!(Exchange::read, 1))?;

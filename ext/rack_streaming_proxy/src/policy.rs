@@ -11,7 +11,7 @@ use streaming_engine::{
     Retry, Timeouts, TlsSettings, XForwarded,
 };
 
-use crate::convert::{argument_error, bytes};
+use crate::convert::{argument_error, bytes, resolve};
 use crate::error::guarded;
 
 /// The settings of exchanges; immutable and shared by them.
@@ -103,5 +103,6 @@ impl Settings<'_> {
 pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Policy", ruby.class_object())?;
     class.undef_default_alloc_func();
+    resolve::<Policy>(ruby);
     class.define_singleton_method("new", function!(Policy::new, 1))
 }

@@ -3,7 +3,7 @@
 use magnus::prelude::*;
 use magnus::{Error, RModule, RString, Ruby, function, method};
 
-use crate::convert::argument_error;
+use crate::convert::{argument_error, resolve};
 use crate::error::guarded;
 
 /// A URL, parsed once; immutable.
@@ -34,6 +34,7 @@ impl Target {
 pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Target", ruby.class_object())?;
     class.undef_default_alloc_func();
+    resolve::<Target>(ruby);
     class.define_singleton_method("new", function!(Target::new, 1))?;
     class.define_method("to_s", method!(Target::display, 0))?;
     class.define_method("origin", method!(Target::origin, 0))

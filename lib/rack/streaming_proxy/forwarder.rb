@@ -59,7 +59,7 @@ module Rack
       # A thread that is killed here must not lose an exchange that nobody closes. Nothing waits.
       def open_session
         Thread.handle_interrupt(Object => :never) do
-          @session = Session.new(@request, @settings.policy, @server)
+          @session = Session.new(@request, @settings, @server)
         end
       end
 

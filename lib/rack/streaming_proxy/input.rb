@@ -108,7 +108,9 @@ module Rack
 
       def read_source(size)
         chunk = @source.respond_to?(:readpartial) ? read_partial(size) : @source.read(size)
-        chunk unless chunk.nil? || chunk.empty?
+        return if chunk.nil? || chunk == ""
+
+        chunk.is_a?(String) ? chunk : raise(IOError, "rack.input gave a #{chunk.class}")
       end
 
       def read_partial(size)

@@ -9,10 +9,11 @@ module Rack
       PREFIX = "[Rack::StreamingProxy]"
       FILTERED = "[FILTERED]"
       SECRET = /\A(?:authorization|proxy-authorization|cookie2?|set-cookie2?|
-                  .*(?:token|secret|password|api-?key|session).*)\z/ix
+                  .*(?:auth|token|secret|password|api-?key|session).*)\z/ix
 
-      # Credentials in a Location or a Referer.
+      # Credentials and queries in a Location or a Referer.
       USER = %r{//[^/\s@]*@}n
+      URL = /\A(?:location|referer|content-location)\z/i
 
       # @param configuration [Configuration]
       # @param subject [String] method and URL, without credentials and query
@@ -33,6 +34,7 @@ module Rack
       def head(head, report)
         status, fields, length = head
         retries(report)
+        @retries_told = true
         fields += [["content-length", length]] if length
         headers("Proxy response headers (#{status})", fields)
       end
@@ -48,6 +50,7 @@ module Rack
       # @param status [Integer] what the client sees
       # @param report [Array]
       def failed(error, status, report)
+        retries(report) unless @retries_told
         level = error.status == ClientGone::STATUS ? :info : :error
         facts = facts(status, report)
         write(level, "Failed proxy request to: #{@subject} (#{facts}): #{error.message}")
@@ -68,10 +71,14 @@ module Rack
       def headers(title, fields)
         return unless @verbose
 
-        lines = fields.map do |name, value|
-          "#{name.downcase}: #{name.match?(SECRET) ? FILTERED : value.to_s.b.gsub(USER, "//")}"
-        end
+        lines = fields.map { |name, value| "#{name.downcase}: #{shown(name, value.to_s.b)}" }
         write(:debug, "#{title}: #{lines.join(" | ")}")
+      end
+
+      def shown(name, value)
+        return FILTERED if name.match?(SECRET)
+
+        name.match?(URL) ? value.gsub(USER, "//").sub(/\?.*/n, "?#{FILTERED}") : value
       end
 
       def write(level, message)

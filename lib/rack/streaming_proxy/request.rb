@@ -39,12 +39,12 @@ module Rack
 
       # Opens the exchange; nothing is waited for.
       #
-      # @param policy [Native::Policy]
+      # @param settings [Configuration]
       # @return [Native::Exchange, Array] or the facts of a failure
       # @api private
-      def open(policy)
-        request = [http_method, fields, client, @input.kind, @input.rewindable?]
-        Native::Client.open(target.native, request, policy)
+      def open(settings)
+        request = [http_method, fields, client(settings), @input.kind, @input.rewindable?]
+        Native::Client.open(target.native, request, settings.policy)
       end
 
       private
@@ -62,8 +62,10 @@ module Rack
         key.delete_prefix("HTTP_").tr("_", "-")
       end
 
-      def client
-        [@env["REMOTE_ADDR"], @env["rack.url_scheme"], @env["HTTP_HOST"], @server.http_version]
+      def client(settings)
+        believing = settings.x_forwarded != :replace
+        scheme = believing ? @env["rack.url_scheme"] : @server.scheme
+        [@env["REMOTE_ADDR"], scheme, @env["HTTP_HOST"], @server.http_version]
       end
     end
   end

@@ -13,14 +13,14 @@ module Rack
       private_constant :CHUNK, :SILENCE
 
       # @param request [Request]
-      # @param policy [Native::Policy]
+      # @param settings [Configuration]
       # @param server [Server::Generic]
       # @raise [RequestError] if the request cannot be sent as HTTP
-      def initialize(request, policy, server)
+      def initialize(request, settings, server)
         @server = server
         @input = request.input
         @upstream = request.target.origin
-        @exchange = opened(request, policy)
+        @exchange = opened(request, settings)
         @bell = IO.for_fd(@exchange.bell, autoclose: false)
         @feeding = !@input.kind.nil?
       end
@@ -32,7 +32,8 @@ module Rack
       def head
         loop do
           head = ready { @exchange.head }
-          return head unless head == :rewind
+          @answered = head != :rewind
+          return head if @answered
 
           from_client { @input.rewind }
           @feeding = true
@@ -74,8 +75,8 @@ module Rack
 
       private
 
-      def opened(request, policy)
-        exchange = request.open(policy)
+      def opened(request, settings)
+        exchange = request.open(settings)
         exchange.is_a?(Array) ? ExchangeFailure.raise_from(exchange) : exchange
       end
 
@@ -117,10 +118,13 @@ module Rack
         @exchange.finish
       end
 
-      # The upstream must not take what it got for the whole.
+      # The upstream must not take what it got for the whole. Once the head is with the client, no
+      # error but ours may reach the server, which would write it into the body.
       def from_client
         yield
-      rescue SystemCallError, IOError => e
+      rescue StandardError => e
+        raise unless @answered || e.is_a?(SystemCallError) || e.is_a?(IOError)
+
         @feeding = false
         reason = "the request body could not be read: #{e.class}: #{e.message}"
         reason = reason.force_encoding("UTF-8").scrub("?")

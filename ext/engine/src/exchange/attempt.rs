@@ -41,7 +41,8 @@ impl Task {
     /// Sends the request once; `fresh` asks for a new connection.
     pub(super) async fn attempt(&mut self, fresh: bool) -> Result<Answer, Lost> {
         let started = Instant::now();
-        let pooled = if fresh { None } else { self.core.pool.take(&self.key) };
+        let held = self.held.take().and_then(Connection::for_reuse);
+        let pooled = if fresh { None } else { held.or_else(|| self.core.pool.take(&self.key)) };
         let mut attempt = Attempt { reused: pooled.is_some(), ..Attempt::default() };
         let connection = match pooled {
             Some(connection) => Ok(connection),

@@ -47,6 +47,9 @@ pub(crate) struct Task {
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
+    /// The connection of an answer that is asked for again, at rest: a retry uses it first, and an
+    /// exchange that is given up in between shuts it down.
+    pub(crate) held: Option<Connection>,
     /// Whether the reader has been given a head.
     pub(crate) answered: bool,
     pub(crate) _counted: Guard,
@@ -138,7 +141,9 @@ impl Task {
         }
         drop(body);
         if ended && framing.reusable && self.upload.is_complete() {
-            self.keep(connection).await;
+            if let Some(connection) = at_rest(connection).await {
+                self.core.pool.put(self.key.clone(), connection, self.policy.pool);
+            }
         }
         Ok(())
     }
@@ -148,7 +153,7 @@ impl Task {
     async fn discard(&mut self, answer: Answer) {
         let Answer { response, framing, connection } = answer;
         if self.upload.is_complete() && drain(response.into_body()).await && framing.reusable {
-            self.keep(connection).await;
+            self.held = at_rest(connection).await;
         }
     }
 
@@ -196,12 +201,11 @@ impl Task {
             failure = clock.idle(Instant::now(), &self.upload) => Err(failure),
         }
     }
+}
 
-    /// Puts a clean connection back, once hyper has brought it to rest: at once, unless the
-    /// upstream answered without reading the end of the request.
-    async fn keep(&self, mut connection: Connection) {
-        if let Ok(Ok(())) = timeout(AT_REST, connection.sender.ready()).await {
-            self.core.pool.put(self.key.clone(), connection, self.policy.pool);
-        }
-    }
+/// A clean connection once hyper has brought it to rest: at once, unless the upstream answered
+/// without reading the end of the request.
+async fn at_rest(mut connection: Connection) -> Option<Connection> {
+    let rested = timeout(AT_REST, connection.sender.ready()).await;
+    matches!(rested, Ok(Ok(()))).then_some(connection)
 }

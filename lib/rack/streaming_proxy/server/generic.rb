@@ -18,6 +18,9 @@ module Rack
           @env["SERVER_PROTOCOL"].to_s[%r{\AHTTP/(\d(?:\.\d)?)\z}, 1] || "1.1"
         end
 
+        # @return [String] the scheme of the client's connection, whatever its headers say
+        def scheme = @env["rack.url_scheme"]
+
         # @return [IO, nil] the client's socket
         def client_socket = nil
 

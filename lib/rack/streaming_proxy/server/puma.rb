@@ -20,6 +20,11 @@ module Rack
           (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"]) == "HTTP/1.1" ? "1.1" : "1.0"
         end
 
+        # @return [String] Puma's rack.url_scheme believes X-Forwarded-Proto
+        def scheme
+          @env["puma.socket"].is_a?(::IO) ? "http" : "https"
+        end
+
         # @return [IO, nil] the client's socket, under TLS too
         def client_socket
           @client_socket ||= @env["puma.socket"].to_io

@@ -16,6 +16,9 @@ module Rack
         MOST = 16 * 1024
         private_constant :CONTINUE, :LINGER, :MOST
 
+        # @return [String] Unicorn speaks no TLS; its rack.url_scheme believes X-Forwarded-Proto
+        def scheme = "http"
+
         # @return [IO] the client's socket
         def client_socket = @env["unicorn.socket"]
 
@@ -63,11 +66,13 @@ module Rack
           client_socket.write(CONTINUE)
         end
 
-        # The bytes that came with the head wait in @rbuf, which has no reader.
+        # The bytes that came with the head wait in @rbuf, which has no reader; Rack::Lint, which
+        # Unicorn adds in development, has the input in @input.
         #
         # @return [String, nil] nil for an input that is wrapped or has another shape, or whose end
         #   is known already: it is read without waiting for the socket
         def buffer(input)
+          input = input.instance_variable_get(:@input) while input.instance_variable_get(:@input)
           buffer, parser = %i[@rbuf @parser].map { |name| input.instance_variable_get(name) }
           return unless buffer.is_a?(String) && parser.respond_to?(:body_eof?)
 
