@@ -132,7 +132,8 @@ RSpec.describe "A client that has gone" do
          id: "ST4" do
         path = "/uploading/#{leaving}/#{framing.tr(" ", "-")}"
         client = connect(@server)
-        client.request("POST", path, headers, begun)
+        client.request("POST", path, headers)
+        client.write(begun)
         @ready.pop
         expect(seconds_until_ended { client.public_send(leaving) }).to be < 1
         @server.output.wait_for(/Failed proxy request to: POST \S+#{path} \(status 499/, within: 2)

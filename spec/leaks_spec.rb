@@ -130,7 +130,7 @@ RSpec.describe "Five hundred cut connections" do
         ENV.fetch("UPSTREAM")
       end
       down = -> { Rack::StreamingProxy.stats[:bytes_down] }
-      abandon = lambda do
+      abandon = lambda do |_|
         before = down.call
         body = app.call(Rack::MockRequest.env_for("/")).last
         sleep 0.001 until down.call - before >= 256 * 1024
@@ -138,7 +138,7 @@ RSpec.describe "Five hundred cut connections" do
       end
       facts = lambda do
         sleep 0.01 until Rack::StreamingProxy.stats.values_at(:exchanges, :connections).sum.zero?
-        [File.read("/proc/self/status")[/VmRSS:\\s+(\\d+)/, 1].to_i, Dir.children("/proc/self/fd").size]
+        [File.read("/proc/self/statm").split[1].to_i * 4, Dir.children("/proc/self/fd").size]
       end
       20.times(&abandon)
       GC.start
@@ -146,7 +146,7 @@ RSpec.describe "Five hundred cut connections" do
       before = facts.call
       200.times(&abandon)
       after = facts.call
-      puts after.zip(before).map { |now, then_| now - then_ }.join(" ")
+      puts after.zip(before).map { |now, earlier| now - earlier }.join(" ")
     RUBY
     kibibytes, descriptors = result.output.split.map(&:to_i)
     expect(result.output).to match(/\A-?\d+ -?\d+\n\z/)

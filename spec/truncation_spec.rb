@@ -148,4 +148,40 @@ RSpec.describe "A response that was cut short" do
       end
     end
   end
+
+  context "when rack.input breaks after the head" do
+    outer = <<~RUBY
+      class BreaksLate
+        def initialize(app)
+          @app = app
+        end
+
+        def call(env)
+          pieces = 0
+          input = Object.new
+          input.define_singleton_method(:read) do |*|
+            (pieces += 1) > 600 ? raise(ArgumentError, "it broke") : "x" * 16_384
+          end
+          @app.call(env.merge("rack.input" => input, "CONTENT_LENGTH" => "20000000"))
+        end
+      end
+      use BreaksLate
+    RUBY
+
+    %i[puma unicorn].each do |kind|
+      it "has no error page of #{kind}'s in the body", id: "ST2" do
+        upstream = start_upstream do |connection|
+          connection.read_head
+          connection.write("HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\nhello")
+          loop { connection.read_exactly(16_384) }
+        end
+        server = start_server(kind, outer + RackupText.proxy,
+                              env: { "UPSTREAM" => upstream.url("") })
+        client = connect(server)
+        client.get("/", {})
+        client.read_head
+        expect(client.read_to_end.first).to eq("hello")
+      end
+    end
+  end
 end

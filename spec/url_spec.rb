@@ -56,16 +56,15 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the URL" do
     expect(target_of(upstream.url('/x?q="a"'))).to eq("/x?q=%22a%22")
   end
 
-  { "path" => ["/a", "<>`", "?#"], "query" => ["/x?q=", "<>`\"", "#"] }
-    .each do |where, (before, encoded, delimiters)|
-    it "may hold every byte in its #{where} that is no blank and no control", id: "RQ12" do
-      bytes = [*0x21..0x7E, *0x80..0xFF].map { |byte| byte.chr.b } - delimiters.chars
-      sent = bytes.to_h { |byte| [byte, target_of(upstream.url("").b + before + byte)] }
-      wanted = bytes.to_h do |byte|
+  it "may hold every byte that is no blank and no control, in path and query", id: "RQ12" do
+    bytes = [*0x21..0x7E, *0x80..0xFF].map { |byte| byte.chr.b }
+    { "/a" => ["<>`", "?#"], "/x?q=" => ["<>`\"", "#"] }
+      .each do |before, (encoded, delimiters)|
+      (bytes - delimiters.chars).each do |byte|
         raw = byte.ascii_only? && !encoded.include?(byte)
-        [byte, before + (raw ? byte : format("%%%02X", byte.ord))]
+        expect(target_of(upstream.url("").b + before + byte))
+          .to eq(before + (raw ? byte : format("%%%02X", byte.ord)))
       end
-      expect(sent).to eq(wanted)
     end
   end
 

@@ -39,6 +39,7 @@ module Rack
       rescue BodyError => e
         @failure = e
         @server.cut(@response.length)
+        close_after_failure
         raise
       ensure
         # A killed thread may never come to close.
@@ -56,13 +57,17 @@ module Rack
       private
 
       # A logger that raises must not hide from the server that the body was cut short.
+      def close_after_failure
+        close
+      rescue StandardError => e
+        warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
+      end
+
       def log_end
         report = @session.report
         return @log.failed(@failure, @response.status, report) if @failure
 
         @log.finish(@response.status, report, abandoned: !@whole)
-      rescue StandardError => e
-        warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end
     end
   end
