@@ -84,8 +84,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
   end
 
   ["http://admin:my pw-1@host/x", "http://admin:pw-1/pw-2@host/", "admin:pw-1@host/x",
-   "http:/admin:pw-1@host", "http://admin:pw-1@pw-2@host:99999/",
-   "http://a:pw-1\"pw-2@host/ "].each do |url|
+   "http:/admin:pw-1@host", "http://a:pw-1\"pw-2@host"].each do |url|
     it "does not print the password of #{url.inspect}" do
       expect { Rack::StreamingProxy::Target.new(url) }
         .to raise_error(error) { |raised| expect(raised.message).not_to match(/pw-\d/) }

@@ -39,14 +39,14 @@ module Rack
       rescue BodyError => e
         @failure = e
         @server.cut(@response.length)
-        close_after_failure
         raise
       ensure
         # A killed thread may never come to close.
         close unless @whole
       end
 
-      # Ends the exchange. Idempotent; in a process forked from the one that opened it, nothing.
+      # Ends the exchange; never raises. Idempotent. In a process forked from the one that opened
+      # it, nothing happens.
       def close
         return if @closed
 
@@ -56,18 +56,15 @@ module Rack
 
       private
 
-      # A logger that raises must not hide from the server that the body was cut short.
-      def close_after_failure
-        close
-      rescue StandardError => e
-        warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
-      end
-
+      # The last thing that is done. A logger that raises must not hide from the server that the
+      # body was cut short.
       def log_end
         report = @session.report
         return @log.failed(@failure, @response.status, report) if @failure
 
         @log.finish(@response.status, report, abandoned: !@whole)
+      rescue StandardError => e
+        warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end
     end
   end

@@ -148,12 +148,15 @@ module Rack
                         headers: header_lines)
       end
 
-      # A value may hold several lines, as in Rack 2.
       def header_lines
         @settings[:headers].map do |name, values|
-          lines = values && Array(values).flat_map { |value| value.split("\n", -1) }
-          [name.to_s, lines]
+          [name.to_s, values && Array(values).flat_map { |value| lines(value) }]
         end
+      end
+
+      # A value may hold several, as in Rack 2.
+      def lines(value)
+        value.empty? ? [value] : value.b.split("\n", -1)
       end
     end
   end
