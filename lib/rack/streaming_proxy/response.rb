@@ -10,6 +10,9 @@ module Rack
       # @return [Integer]
       attr_reader :status
 
+      # @return [Integer, nil] bytes of the body, if the upstream said so
+      attr_reader :length
+
       # @param head [Array] `[status, fields, length or nil, body?]`
       # @param session [Session]
       # @param server [Server::Generic]
@@ -23,17 +26,14 @@ module Rack
 
       # @return [Array(Integer, Hash, #each)] status, headers, body
       def to_a
-        @server.prepare(@length) if @has_body
         return [@status, headers, bodiless] unless @has_body
 
+        @server.prepare(@length)
         framed = @server.frames?(@length)
         headers = self.headers
         headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framed
         [@status, headers, Body.new(@session, @server, @log, self, framed)]
       end
-
-      # @return [Integer, nil] bytes of the body, if the upstream said so
-      attr_reader :length
 
       # @return [Boolean] whether Rack 2's Rack::ETag would collect this response
       def digestible?

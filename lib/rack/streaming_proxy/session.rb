@@ -134,7 +134,8 @@ module Rack
       end
 
       def wait
-        @server.push
+        # Before the head the server has been given nothing that it could hold back.
+        @server.push if @answered
         return @bell.wait_readable if @watched
         return if @bell.wait_readable(SILENCE)
 

@@ -15,8 +15,8 @@ module Rack
     # @api private
     module Settings
       # Ten years: more is a mistake, and would overflow a clock.
-      LONGEST = 315_360_000
-      SECONDS = ->(value) { value.is_a?(Numeric) && value.real? && value.to_f <= LONGEST }
+      MOST_SECONDS = 315_360_000
+      SECONDS = ->(value) { value.is_a?(Numeric) && value.real? && value.to_f <= MOST_SECONDS }
       NOT_NEGATIVE = ->(value) { SECONDS.call(value) && !value.negative? }
       POSITIVE = ->(value) { SECONDS.call(value) && value.positive? }
       LIMIT = ->(value) { value.nil? || POSITIVE.call(value) }
