@@ -198,7 +198,7 @@ RSpec.describe "The documentation" do
       expect(rows.map(&:first)).to eq(library::Settings::ALL.keys.map { |name| "`#{name}`" })
       rows.zip(library::Settings::DEFAULTS.values) do |(name, written, _), default|
         written = written.delete("`")
-        literal = written.match?(/\A(:\w+|\d+|true|false|nil|\{\})\z/)
+        literal = written.match?(/\A(:\w+|\d+|true|false|nil|\{\}|"[^"]*")\z/)
         expect(default.inspect).to eq(literal ? written : "nil"), name
       end
     end

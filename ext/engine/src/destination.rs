@@ -5,6 +5,12 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+/// The destination policy of an exchange.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Destinations {
+    rules: Vec<String>,
+}
+
 /// Whether the default policy permits the address: all but link-local (where clouds keep their
 /// metadata services), multicast and unspecified ones.
 pub(crate) fn permits(address: IpAddr) -> bool {

@@ -35,11 +35,15 @@ pub use bytes::Bytes;
 pub use http::{HeaderName, HeaderValue};
 
 pub use client::Client;
+pub use destination::Destinations;
 pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};
 pub use headers::XForwarded;
 pub use headers::{ClientFacts, FieldOverride, Forwarding, RequestHead, ResponseHead};
-pub use policy::{Policy, PoolSettings, Retry, Timeouts, TlsSettings};
+pub use policy::{
+    ClientIdentity, Http2, Limits, Policy, PoolSettings, Retry, Sni, Timeouts, TlsSettings,
+    TlsVersion,
+};
 pub use report::{Attempt, Report};
 pub use signal::Signal;
 pub use stats::Snapshot;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, function};
 use streaming_engine::{
-    FieldOverride, Forwarding, HeaderName, HeaderValue, Policy as EnginePolicy, PoolSettings,
-    Retry, Timeouts, TlsSettings, XForwarded,
+    ClientIdentity, Destinations, FieldOverride, Forwarding, HeaderName, HeaderValue, Http2,
+    Limits, Policy as EnginePolicy, PoolSettings, Retry, Sni, Timeouts, TlsSettings, TlsVersion,
+    XForwarded,
 };
 
 use crate::convert::{argument_error, bytes, resolve};
@@ -38,13 +39,20 @@ impl Policy {
                 forwarding: from.forwarding()?,
                 overrides: from.overrides()?,
                 trust_upstream: from.get("trust_upstream")?,
-                tls: TlsSettings {
-                    verify: from.get("verify_ssl")?,
-                    ca_file: from.get::<Option<String>>("ca_file")?.map(PathBuf::from),
+                tls: from.tls()?,
+                http2: match from.name("http2")?.as_str() {
+                    "always" => Http2::Always,
+                    "never" => Http2::Never,
+                    _ => Http2::Auto,
                 },
-                pool: PoolSettings {
-                    max_idle: from.get("max_idle_connections")?,
-                    idle_timeout: from.seconds("idle_connection_timeout")?.unwrap_or_default(),
+                socket: from.path("socket")?,
+                destinations: Destinations::default(),
+                pool: from.pool()?,
+                limits: Limits {
+                    headers: from.get("max_headers")?,
+                    header_bytes: from.get("max_header_bytes")?,
+                    interim_responses: from.get("max_interim_responses")?,
+                    response_body: from.get("max_response_body")?,
                 },
             })))
         })
@@ -68,8 +76,55 @@ impl Settings<'_> {
             .map_err(|err| argument_error(self.ruby, format!("{name}: {err}")))
     }
 
+    fn name(&self, setting: &str) -> Result<String, Error> {
+        Ok(self.get::<Symbol>(setting)?.name()?.into_owned())
+    }
+
+    fn path(&self, setting: &str) -> Result<Option<PathBuf>, Error> {
+        Ok(self.get::<Option<String>>(setting)?.map(PathBuf::from))
+    }
+
+    fn tls(&self) -> Result<TlsSettings, Error> {
+        let certificate = self.path("client_cert")?;
+        let key = self.path("client_key")?;
+        Ok(TlsSettings {
+            verify: self.get("verify_ssl")?,
+            ca_file: self.path("ca_file")?,
+            sni: self.sni()?,
+            identity: certificate.map(|certificate| ClientIdentity {
+                key: key.unwrap_or_else(|| certificate.clone()),
+                certificate,
+            }),
+            min_version: match self.get::<String>("min_tls_version")?.as_str() {
+                "1.3" => TlsVersion::V13,
+                _ => TlsVersion::V12,
+            },
+        })
+    }
+
+    fn sni(&self) -> Result<Sni, Error> {
+        let value: Value = self.get("tls_sni")?;
+        match RString::from_value(value) {
+            Some(name) => Ok(Sni::Name(name.to_string()?)),
+            None if value.to_bool() => Ok(Sni::Url),
+            None => Ok(Sni::Off),
+        }
+    }
+
+    fn pool(&self) -> Result<PoolSettings, Error> {
+        Ok(PoolSettings {
+            max_idle: self.get("max_idle_connections")?,
+            idle_timeout: self.seconds("idle_connection_timeout")?.unwrap_or_default(),
+            max_connections: self.get("max_connections")?,
+            wait: self.seconds("connection_wait")?.unwrap_or_default(),
+            max_waiting: self.get("max_waiting_requests")?,
+            max_age: self.seconds("max_connection_age")?,
+            max_requests: self.get("max_connection_requests")?,
+        })
+    }
+
     fn forwarding(&self) -> Result<Forwarding, Error> {
-        let x_forwarded = match &*self.get::<Symbol>("x_forwarded")?.name()? {
+        let x_forwarded = match self.name("x_forwarded")?.as_str() {
             "append" => XForwarded::Append,
             "replace" => XForwarded::Replace,
             _ => XForwarded::Off,

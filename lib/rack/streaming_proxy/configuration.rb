@@ -11,7 +11,8 @@ module Rack
     # Each layer is checked when it is given.
     class Configuration
       LONGEST = 200
-      private_constant :LONGEST
+      PATHS = %i[ca_file client_cert client_key socket].freeze
+      private_constant :LONGEST, :PATHS
 
       class << self
         # @return [Object] another one whenever a class accessor or Rails' configuration has changed
@@ -109,7 +110,7 @@ module Rack
         def readable(name, value)
           return redact(value) unless name == :headers && value.is_a?(Hash)
 
-          wrong = value.find { |header, values| !Settings.header?(header, values) }
+          wrong = value.find { |header, values| !SettingChecks.header?(header, values) }
           "the header #{redact(wrong.first)}"
         end
       end
@@ -144,8 +145,9 @@ module Rack
       private
 
       def for_engine
-        @settings.merge(ca_file: @settings[:ca_file]&.then { |path| ::File.expand_path(path) },
-                        headers: header_lines)
+        paths = @settings.slice(*PATHS).transform_values { |path| path && ::File.expand_path(path) }
+        version = @settings[:min_tls_version].to_s.sub("TLS1_", "1.")
+        @settings.merge(paths, headers: header_lines, min_tls_version: version)
       end
 
       def header_lines

@@ -54,10 +54,48 @@ module Rack
         #   @return [Boolean]
         # @!attribute [rw] ca_file
         #   @return [String, nil]
+        # @!attribute [rw] tls_sni
+        #   @return [Boolean, String]
+        # @!attribute [rw] client_cert
+        #   @return [String, nil]
+        # @!attribute [rw] client_key
+        #   @return [String, nil]
+        # @!attribute [rw] min_tls_version
+        #   @return [String, Symbol]
+        # @!attribute [rw] http2
+        #   @return [Symbol]
+        # @!attribute [rw] socket
+        #   @return [String, nil]
         # @!attribute [rw] max_idle_connections
         #   @return [Integer]
         # @!attribute [rw] idle_connection_timeout
         #   @return [Numeric] seconds
+        # @!attribute [rw] max_connections
+        #   @return [Integer]
+        # @!attribute [rw] connection_wait
+        #   @return [Numeric] seconds
+        # @!attribute [rw] max_waiting_requests
+        #   @return [Integer]
+        # @!attribute [rw] max_connection_age
+        #   @return [Numeric, nil] seconds
+        # @!attribute [rw] max_connection_requests
+        #   @return [Integer, nil]
+        # @!attribute [rw] max_request_body
+        #   @return [Integer, nil] bytes
+        # @!attribute [rw] max_response_body
+        #   @return [Integer, nil] bytes
+        # @!attribute [rw] max_headers
+        #   @return [Integer]
+        # @!attribute [rw] max_header_bytes
+        #   @return [Integer] bytes
+        # @!attribute [rw] max_interim_responses
+        #   @return [Integer]
+        # @!attribute [rw] allow_destinations
+        #   @return [Symbol, String, Array, #call]
+        # @!attribute [rw] allow_trace
+        #   @return [Boolean]
+        # @!attribute [rw] on_complete
+        #   @return [#call, nil]
         Settings::ALL.each_key do |name|
           define_method(name) { Configuration.merge(*layers).fetch(name) }
           define_method(:"#{name}=") { |value| set(name, value) }

@@ -14,46 +14,11 @@ module Rack
     # The settings, in the order in which the README lists them.
     # @api private
     module Settings
-      # Ten years: more is a mistake, and would overflow a clock.
-      MOST_SECONDS = 315_360_000
-      SECONDS = ->(value) { value.is_a?(Numeric) && value.real? && value.to_f <= MOST_SECONDS }
-      NOT_NEGATIVE = ->(value) { SECONDS.call(value) && !value.negative? }
-      POSITIVE = ->(value) { SECONDS.call(value) && value.positive? }
-      LIMIT = ->(value) { value.nil? || POSITIVE.call(value) }
-      COUNT = ->(value) { value.is_a?(Integer) && value >= 0 && value < (1 << 31) }
-      FLAG = ->(value) { [true, false].include?(value) }
-      LOGGER = lambda do |value|
-        value.nil? || %i[debug info warn error].all? { |level| value.respond_to?(level) }
-      end
-      CERTIFICATES = lambda do |value|
-        value.nil? || ((value.is_a?(String) || value.respond_to?(:to_path)) &&
-          ::File.file?(value) && ::File.binread(value).include?("-----BEGIN CERTIFICATE-----"))
-      rescue SystemCallError, ArgumentError
-        false # It cannot be read, or no path has such a name.
-      end
-      # One of these is never an upstream's business, or is computed from the body that is sent.
-      UNSETTABLE = %w[
-        connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade
-      ].freeze
-      HEADERS = lambda do |value|
-        value.is_a?(Hash) && value.all? { |name, values| header?(name, values) }
-      end
-
-      # @return [Boolean] whether this may be sent as a header
-      def self.header?(name, values)
-        name = name.to_s
-        name.match?(/\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\z/) &&
-          !UNSETTABLE.include?(name.downcase) &&
-          Array(values).all? { |one| one.is_a?(String) && !one.b.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
-      end
-
-      def self.one_of(*values)
-        ->(value) { values.include?(value) }
-      end
+      include SettingChecks
 
       ALL = [
         Setting.new(:logger, nil, "a Logger, or nil for Rails.logger or stdout", LOGGER),
-        Setting.new(:log_verbosity, :low, ":low or :high", one_of(:low, :high)),
+        Setting.new(:log_verbosity, :low, ":low or :high", SettingChecks.one_of(:low, :high)),
         Setting.new(:num_retries_on_5xx, 0, "an Integer of 0 or more", COUNT),
         Setting.new(:retry_delay, 1, "seconds, 0 or more", NOT_NEGATIVE),
         Setting.new(:raise_on_5xx, false, "true or false", FLAG),
@@ -62,7 +27,7 @@ module Rack
                                          "without hop-by-hop and framing headers", HEADERS),
         Setting.new(:preserve_host, false, "true or false", FLAG),
         Setting.new(:x_forwarded, :append, ":append, :replace or :off",
-                    one_of(:append, :replace, :off)),
+                    SettingChecks.one_of(:append, :replace, :off)),
         Setting.new(:via, true, "true or false", FLAG),
         Setting.new(:max_hops, 5, "an Integer of 0 or more", COUNT),
         Setting.new(:trust_upstream, false, "true or false", FLAG),
@@ -73,9 +38,36 @@ module Rack
         Setting.new(:total_timeout, nil, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:verify_ssl, true, "true or false", FLAG),
         Setting.new(:ca_file, nil, "the path of a PEM file with certificates, or nil for the " \
-                                   "system's roots", CERTIFICATES),
+                                   "system's roots", SettingChecks.pem("CERTIFICATE")),
+        Setting.new(:tls_sni, true, "true, false or a host name", SNI),
+        Setting.new(:client_cert, nil, "the path of a PEM file with a certificate, or nil",
+                    SettingChecks.pem("CERTIFICATE")),
+        Setting.new(:client_key, nil, "the path of a PEM file with a private key, or nil if " \
+                                      "client_cert holds it", SettingChecks.pem("PRIVATE KEY")),
+        Setting.new(:min_tls_version, "1.2", "\"1.2\", \"1.3\", :TLS1_2 or :TLS1_3",
+                    ->(value) { %w[1.2 1.3 TLS1_2 TLS1_3].include?(value.to_s) }),
+        Setting.new(:http2, :auto, ":auto, :always or :never",
+                    SettingChecks.one_of(:auto, :always, :never)),
+        Setting.new(:socket, nil, "the path of a Unix socket, or nil", SOCKET),
         Setting.new(:max_idle_connections, 32, "an Integer of 0 or more", COUNT),
-        Setting.new(:idle_connection_timeout, 15, "seconds above 0", POSITIVE)
+        Setting.new(:idle_connection_timeout, 15, "seconds above 0", POSITIVE),
+        Setting.new(:max_connections, 256, "an Integer of 1 or more", SettingChecks.from(1)),
+        Setting.new(:connection_wait, 5, "seconds, 0 or more", NOT_NEGATIVE),
+        Setting.new(:max_waiting_requests, 1024, "an Integer of 0 or more", COUNT),
+        Setting.new(:max_connection_age, 300, "seconds above 0, or nil for none", LIMIT),
+        Setting.new(:max_connection_requests, nil, "an Integer of 1 or more, or nil for none",
+                    ->(value) { value.nil? || SettingChecks.from(1).call(value) }),
+        Setting.new(:max_request_body, nil, "bytes, or nil for none", SIZE),
+        Setting.new(:max_response_body, nil, "bytes, or nil for none", SIZE),
+        Setting.new(:max_headers, 256, "an Integer from 1 to 1024", SettingChecks.from(1, 1024)),
+        Setting.new(:max_header_bytes, 65_536, "bytes, from 1 to 122880",
+                    SettingChecks.from(1, 122_880)),
+        Setting.new(:max_interim_responses, 16, "an Integer of 0 or more", COUNT),
+        Setting.new(:allow_destinations, :default, ":default, :any, :public, an Array of these, " \
+                                                   "of addresses, networks and host names, or " \
+                                                   "what responds to call", DESTINATIONS),
+        Setting.new(:allow_trace, true, "true or false", FLAG),
+        Setting.new(:on_complete, nil, "what responds to call, or nil", CALLABLE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze
 
       # What users of other clients write, and what it is here.

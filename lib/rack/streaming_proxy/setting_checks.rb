@@ -1,0 +1,84 @@
+# frozen_string_literal: true
+
+require "ipaddr"
+
+module Rack
+  module StreamingProxy
+    # What a value of a setting must be: each answers true for one that will do.
+    # @api private
+    module SettingChecks
+      # Ten years: more is a mistake, and would overflow a clock.
+      MOST_SECONDS = 315_360_000
+      SECONDS = ->(value) { value.is_a?(Numeric) && value.real? && value.to_f <= MOST_SECONDS }
+      NOT_NEGATIVE = ->(value) { SECONDS.call(value) && !value.negative? }
+      POSITIVE = ->(value) { SECONDS.call(value) && value.positive? }
+      LIMIT = ->(value) { value.nil? || POSITIVE.call(value) }
+      COUNT = ->(value) { value.is_a?(Integer) && value >= 0 && value < (1 << 31) }
+      # Bytes, of which there may be more than a count holds.
+      SIZE = ->(value) { value.nil? || (value.is_a?(Integer) && value >= 0 && value < (1 << 63)) }
+      FLAG = ->(value) { [true, false].include?(value) }
+      CALLABLE = ->(value) { value.nil? || value.respond_to?(:call) }
+      LOGGER = lambda do |value|
+        value.nil? || %i[debug info warn error].all? { |level| value.respond_to?(level) }
+      end
+      PATH = ->(value) { value.is_a?(String) || value.respond_to?(:to_path) }
+      # At most what an address of a Unix socket holds.
+      SOCKET = lambda do |value|
+        value.nil? || (PATH.call(value) && ::File.expand_path(value).bytesize.between?(1, 103))
+      rescue ArgumentError
+        false # No path holds a NUL.
+      end
+      HOST_NAME = /\A[a-z0-9_-]+(\.[a-z0-9_-]+)*\z/i
+      SNI = ->(value) { FLAG.call(value) || (value.is_a?(String) && value.match?(HOST_NAME)) }
+      NETWORK = lambda do |text|
+        ::IPAddr.new(text)
+        true
+      rescue ::IPAddr::Error
+        false
+      end
+      DESTINATION = lambda do |value|
+        %i[default any public].include?(value) || (value.is_a?(String) &&
+          (NETWORK.call(value) || value.match?(HOST_NAME)))
+      end
+      DESTINATIONS = lambda do |value|
+        value.respond_to?(:call) || DESTINATION.call(value) ||
+          (value.is_a?(Array) && value.any? && value.all?(DESTINATION))
+      end
+      # One of these is never an upstream's business, or is computed from the body that is sent.
+      UNSETTABLE = %w[
+        connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade
+      ].freeze
+      HEADERS = lambda do |value|
+        value.is_a?(Hash) && value.all? { |name, values| header?(name, values) }
+      end
+
+      # @return [#call] for a PEM file with a block of this kind
+      def self.pem(kind)
+        lambda do |value|
+          value.nil? || (PATH.call(value) && ::File.file?(value) &&
+            ::File.binread(value).match?(/-----BEGIN [A-Z ]*#{kind}-----/))
+        rescue SystemCallError, ArgumentError
+          false # It cannot be read, or no path has such a name.
+        end
+      end
+
+      # @return [Boolean] whether this may be sent as a header
+      def self.header?(name, values)
+        name = name.to_s
+        name.match?(/\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\z/) &&
+          !UNSETTABLE.include?(name.downcase) &&
+          Array(values).all? { |one| one.is_a?(String) && !one.b.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
+      end
+
+      # @return [#call] for one of these
+      def self.one_of(*values)
+        ->(value) { values.include?(value) }
+      end
+
+      # @return [#call] for a whole number from `least` to `most`
+      def self.from(least, most = (1 << 31) - 1)
+        ->(value) { value.is_a?(Integer) && value.between?(least, most) }
+      end
+    end
+  end
+end
