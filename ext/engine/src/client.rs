@@ -71,7 +71,7 @@ impl Client {
         let ledger = Ledger::default();
         let task = Task {
             core: self.core.clone(),
-            key: Key::new(&head.target, &policy.tls),
+            key: Key::new(&head.target, &policy),
             head,
             body,
             rewindable,
@@ -95,7 +95,8 @@ impl Client {
         Snapshot {
             exchanges: stats.exchanges.load(Ordering::Relaxed),
             connections: stats.connections.load(Ordering::Relaxed),
-            idle_connections: self.core.pool.len(),
+            idle_connections: self.core.pool.idle(),
+            waiting_requests: self.core.pool.waiting(),
             bytes_up: stats.bytes_up.load(Ordering::Relaxed),
             bytes_down: stats.bytes_down.load(Ordering::Relaxed),
             tasks: self.runtime.metrics().num_alive_tasks(),

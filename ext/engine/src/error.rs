@@ -22,6 +22,8 @@ pub enum Kind {
     Protocol,
     /// The destination policy refuses the address.
     Destination,
+    /// No connection came free in time.
+    Overloaded,
     /// The client's request head cannot be sent as HTTP.
     RequestHead,
     /// The request has passed this library too often.
@@ -75,6 +77,7 @@ impl Kind {
             Kind::Timeout => "timeout",
             Kind::Protocol => "protocol",
             Kind::Destination => "destination",
+            Kind::Overloaded => "overloaded",
             Kind::RequestHead => "request_head",
             Kind::Loop => "loop",
             Kind::RequestBody => "request_body",
@@ -119,9 +122,18 @@ impl Failure {
         Failure { errno, ..Failure::new(kind, phase, upstream, detail) }
     }
 
+    /// What came when HTTP/2 was to begin.
+    pub(crate) fn http2_refused(upstream: &str, err: &hyper::Error) -> Self {
+        let detail = format!("does not speak HTTP/2: {}", last_source(err));
+        Failure::new(Kind::Protocol, Phase::Connect, upstream, detail)
+    }
+
     /// What hyper reports while the head is awaited or the body is read.
     pub(crate) fn http(phase: Phase, upstream: &str, err: &hyper::Error) -> Self {
         let before = if phase == Phase::Head { "before it answered" } else { "in mid-body" };
+        if let Some(http2) = source_of::<h2::Error>(err).filter(|http2| !http2.is_io()) {
+            return Failure::new(Kind::Protocol, phase, upstream, http2_detail(http2, before));
+        }
         if let Some(io) = source_of::<io::Error>(err) {
             if source_of::<rustls::Error>(io).is_some() {
                 return Failure::io(Kind::Tls, Phase::Tls, upstream, "broke TLS", io);
@@ -156,6 +168,21 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
+
+/// A stream or a connection that ended early (RFC 9113 section 7).
+fn http2_detail(err: &h2::Error, before: &str) -> String {
+    let reason = err.reason().map_or_else(|| err.to_string(), |reason| format!("{reason:?}"));
+    match (err.is_remote(), err.is_go_away()) {
+        (true, true) => format!("ended the HTTP/2 connection {before} (GOAWAY, {reason})"),
+        (true, false) => format!("reset the HTTP/2 stream {before} ({reason})"),
+        (false, _) => format!("broke HTTP/2 {before} ({reason})"),
+    }
+}
+
+/// Whether the upstream said that it did not look at the request.
+pub(crate) fn is_unprocessed(err: &hyper::Error) -> bool {
+    source_of::<h2::Error>(err).is_some_and(crate::http2::is_unprocessed)
+}
 
 fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     // An io::Error hides a custom error from source(): it is reached through get_ref().

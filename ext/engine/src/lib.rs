@@ -3,11 +3,12 @@
 //! A [`Client`] opens an [`Exchange`] for each request. Nothing that the caller's thread calls ever
 //! waits: it returns what is here, or asks to be called again when the [`Signal`] rings. The rooms,
 //! in the order in which a request passes them: [`client`](Client), `exchange`, `retry`, `pool`,
-//! `connector` (with `resolver`, `destination`, `tls`, `socket`), `headers`, `upload`, `framing`,
+//! `connection` (with `http2`), `connector` (with `resolver`, `destination`, `tls`, `socket`), `headers`, `upload`, `framing`,
 //! `chunks`.
 
 mod chunks;
 mod client;
+mod connection;
 mod connector;
 mod counted;
 mod destination;
@@ -16,6 +17,7 @@ mod exchange;
 mod fd;
 mod framing;
 mod headers;
+mod http2;
 #[cfg(feature = "test-panics")]
 mod panics;
 mod policy;

@@ -1,4 +1,4 @@
-//! The TCP connection to an upstream.
+//! The socket to an upstream, TCP or Unix.
 //!
 //! Dropping it shuts it down before it is closed: a forked child may hold a duplicate of the
 //! descriptor, and then close alone sends no FIN. A write that fails does not end the exchange,
@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,17 +15,16 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// A connected TCP socket.
+/// A connected socket.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    stream: TcpStream,
+pub(crate) struct Socket<S: AsFd> {
+    stream: S,
     write_failed: Arc<AtomicBool>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+impl<S: AsFd> Socket<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Socket { stream, write_failed: Arc::default() }
     }
 
@@ -53,14 +53,14 @@ fn is_peer_gone(err: &io::Error) -> bool {
     matches!(err.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-impl Drop for Socket {
+impl<S: AsFd> Drop for Socket<S> {
     fn drop(&mut self) {
         // Fails only on a connection that is down already.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: AsFd + AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: AsFd + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub connections: usize,
     /// Connections that wait for their next request.
     pub idle_connections: usize,
+    /// Requests that wait for a connection.
+    pub waiting_requests: usize,
     /// Body bytes sent to upstreams.
     pub bytes_up: u64,
     /// Body bytes received from upstreams.

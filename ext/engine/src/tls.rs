@@ -13,12 +13,12 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 
-use crate::policy::TlsSettings;
+use crate::policy::{Http2, TlsSettings};
 
 /// One TLS configuration, and so one session cache, for each identity.
 #[derive(Default)]
 pub(crate) struct TlsConfigs {
-    configs: Mutex<HashMap<TlsSettings, Arc<ClientConfig>>>,
+    configs: Mutex<HashMap<(TlsSettings, Http2), Arc<ClientConfig>>>,
 }
 
 impl fmt::Debug for TlsConfigs {
@@ -29,26 +29,32 @@ impl fmt::Debug for TlsConfigs {
 
 impl TlsConfigs {
     /// The connector for these settings; what is wrong with them, if they cannot be used.
-    pub(crate) async fn connector(&self, settings: &TlsSettings) -> Result<TlsConnector, String> {
-        let known = self.lock().get(settings).cloned();
+    pub(crate) async fn connector(
+        &self,
+        settings: &TlsSettings,
+        http2: Http2,
+    ) -> Result<TlsConnector, String> {
+        let key = (settings.clone(), http2);
+        let known = self.lock().get(&key).cloned();
         if let Some(config) = known {
             return Ok(TlsConnector::from(config));
         }
         // Reading hundreds of roots would hold up every other exchange.
         let wanted = settings.clone();
-        let built =
-            spawn_blocking(move || build(&wanted)).await.map_err(|err| err.to_string())??;
+        let built = spawn_blocking(move || build(&wanted, http2))
+            .await
+            .map_err(|err| err.to_string())??;
         // Of two exchanges that came here together, the second uses the first's session cache.
-        let config = self.lock().entry(settings.clone()).or_insert(Arc::new(built)).clone();
+        let config = self.lock().entry(key).or_insert(Arc::new(built)).clone();
         Ok(TlsConnector::from(config))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TlsSettings, Arc<ClientConfig>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(TlsSettings, Http2), Arc<ClientConfig>>> {
         self.configs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn build(settings: &TlsSettings) -> Result<ClientConfig, String> {
+fn build(settings: &TlsSettings, http2: Http2) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -63,7 +69,11 @@ fn build(settings: &TlsSettings) -> Result<ClientConfig, String> {
         let verifier = Arc::new(AcceptAny { provider });
         builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = match http2 {
+        Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Http2::Always => vec![b"h2".to_vec()],
+        Http2::Never => vec![b"http/1.1".to_vec()],
+    };
     Ok(config)
 }
 

@@ -102,6 +102,7 @@ fn stats(ruby: &Ruby) -> Result<RHash, Error> {
         hash.aset(ruby.to_symbol("exchanges"), now.exchanges)?;
         hash.aset(ruby.to_symbol("connections"), now.connections)?;
         hash.aset(ruby.to_symbol("idle_connections"), now.idle_connections)?;
+        hash.aset(ruby.to_symbol("waiting_requests"), now.waiting_requests)?;
         hash.aset(ruby.to_symbol("bytes_up"), now.bytes_up)?;
         hash.aset(ruby.to_symbol("bytes_down"), now.bytes_down)?;
         hash.aset(ruby.to_symbol("tasks"), now.tasks)?;

@@ -8,15 +8,17 @@ module Rack
     module ErrorResponse
       REASONS = {
         400 => "Bad Request", 405 => "Method Not Allowed", 502 => "Bad Gateway",
-        504 => "Gateway Timeout", 508 => "Loop Detected"
+        503 => "Service Unavailable", 504 => "Gateway Timeout", 508 => "Loop Detected"
       }.freeze
+      # Seconds: a connection comes free with the next response that ends.
+      RETRY_LATER = [%w[retry-after 1]].freeze
       METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
 
       # @param error [Failure]
       # @param request [Rack::Request] of which HEAD gets no body
       # @return [Array(Integer, Hash, Array<String>)]
       def self.for(error, request)
-        status, headers, body = plain(error.status)
+        status, headers, body = plain(error.status, error.is_a?(Overloaded) ? RETRY_LATER : [])
         [status, headers, request.head? ? [] : body]
       end
 

@@ -92,6 +92,12 @@ module Rack
     # The destination policy refuses the upstream's address.
     class DestinationRefused < UpstreamError; end
 
+    # No connection to the upstream came free within `connection_wait`, or too many requests wait.
+    class Overloaded < UpstreamError
+      # @return [Integer] 503
+      def status = 503
+    end
+
     # One of the timeouts passed; {Failure#phase} says which.
     class TimeoutError < UpstreamError
       # @return [Integer] 504

@@ -7,8 +7,9 @@ module Rack
     module ExchangeFailure
       CLASSES = {
         resolve: ConnectError, connect: ConnectError, tls: TlsError, timeout: TimeoutError,
-        protocol: ProtocolError, destination: DestinationRefused, request_head: RequestError,
-        loop: LoopDetected, request_body: RequestBodyError, client_gone: ClientGone
+        protocol: ProtocolError, destination: DestinationRefused, overloaded: Overloaded,
+        request_head: RequestError, loop: LoopDetected, request_body: RequestBodyError,
+        client_gone: ClientGone
       }.freeze
       private_constant :CLASSES
 

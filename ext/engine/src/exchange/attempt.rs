@@ -1,15 +1,20 @@
 //! One attempt: a connection, the request on it, the response's head.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::task::Task;
-use crate::error::{Failure, Kind, Phase};
+use crate::client::Core;
+use crate::connection::Connection;
+use crate::connector::Dialed;
+use crate::destination;
+use crate::error::{self, Failure, Kind, Phase};
 use crate::framing::{self, Framing};
 use crate::headers;
-use crate::pool::Connection;
+use crate::pool::{Checkout, Slot};
 use crate::report::Attempt;
 use crate::upload::UploadBody;
 
@@ -18,6 +23,8 @@ use crate::upload::UploadBody;
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
     pub(super) framing: Framing,
+    /// How long the upstream said that it keeps the connection.
+    pub(super) keep_alive: Option<Duration>,
     pub(super) connection: Connection,
 }
 
@@ -38,22 +45,17 @@ impl From<Failure> for Lost {
 }
 
 impl Task {
-    /// Sends the request once; `fresh` asks for a new connection.
+    /// Sends the request once; `fresh` asks for a connection that no request has been sent on.
     pub(super) async fn attempt(&mut self, fresh: bool) -> Result<Answer, Lost> {
         let started = Instant::now();
-        let held = self.held.take().and_then(Connection::for_reuse);
-        let pooled = if fresh { None } else { held.or_else(|| self.core.pool.take(&self.key)) };
-        let mut attempt = Attempt { reused: pooled.is_some(), ..Attempt::default() };
-        let connection = match pooled {
-            Some(connection) => Ok(connection),
-            None => {
-                let target = &self.head.target;
-                self.core.connector.connect(target, &self.policy, &self.core.stats).await
-            }
-        };
+        let mut attempt = Attempt::default();
+        let connection = self.connection(fresh).await;
         attempt.connect = started.elapsed();
         let result = match connection {
-            Ok(connection) => self.send(connection).await,
+            Ok(connection) => {
+                attempt.reused = connection.is_reused();
+                self.send(connection).await
+            }
             Err(failure) => Err(failure.into()),
         };
         attempt.head = started.elapsed().saturating_sub(attempt.connect);
@@ -68,6 +70,50 @@ impl Task {
         result
     }
 
+    /// A connection that may be used: one that was made before, or else a new one.
+    async fn connection(&mut self, mut fresh: bool) -> Result<Connection, Failure> {
+        let held = self.held.take().filter(|held| held.is_usable(&self.policy.pool));
+        if let (false, Some(held)) = (fresh, held) {
+            return Ok(Connection::Http1(held));
+        }
+        loop {
+            let pool = &self.core.pool;
+            match pool.checkout(&self.key, &self.policy, &self.origin, fresh).await? {
+                Checkout::Dial(slot) => return self.dial(slot).await,
+                Checkout::Reuse(connection) if permitted(&connection) => return Ok(connection),
+                // It serves others; this request's policy refuses its peer.
+                Checkout::Reuse(connection) => {
+                    connection.give_back(pool, &self.policy.pool);
+                    fresh = true;
+                }
+            }
+        }
+    }
+
+    async fn dial(&self, slot: Slot) -> Result<Connection, Failure> {
+        let Core { connector, pool, stats } = &*self.core;
+        // Held until those that wait for this connection have heard why it was not made.
+        let mut slot = Some(slot);
+        match connector.connect(&self.head.target, &self.policy, stats, &mut slot).await {
+            Ok(Dialed::Http1(connection)) => Ok(Connection::Http1(connection)),
+            Ok(Dialed::Http2(shared)) => {
+                let stream = shared.stream();
+                pool.share(shared, &self.policy.pool);
+                stream.map(Connection::Http2).ok_or_else(|| {
+                    let detail = "takes no HTTP/2 stream (SETTINGS_MAX_CONCURRENT_STREAMS 0)";
+                    Failure::new(Kind::Protocol, Phase::Connect, &self.origin, detail)
+                })
+            }
+            Err(failure) => {
+                // A destination's refusal is this request's own.
+                if failure.kind != Kind::Destination {
+                    pool.dial_failed(&self.key, &failure);
+                }
+                Err(failure)
+            }
+        }
+    }
+
     async fn send(&mut self, mut connection: Connection) -> Result<Answer, Lost> {
         let Some((body, rewind)) = self.upload.body(self.rewindable) else {
             let detail = "needs the request body again, which cannot be read twice";
@@ -76,21 +122,22 @@ impl Task {
         if rewind {
             self.outbox.rewind();
         }
-        let request = self.request(body);
+        let request = self.request(body, connection.version())?;
+        let reused = connection.is_reused();
         let before = connection.received();
-        let sending = connection.sender.try_send_request(request);
         let clock = self.clock();
         let sent = tokio::select! {
             biased;
-            sent = sending => sent,
+            sent = connection.send(request) => sent,
             failure = clock.head(&self.upload) => return Err(failure.into()),
         };
         let response = match sent {
             Ok(response) => response,
             Err(mut refused) => {
-                let unsent = refused.take_message().is_some();
+                let unprocessed = error::is_unprocessed(refused.error());
+                let unsent = refused.take_message().is_some() || unprocessed;
                 let silent = connection.received() == before;
-                let stale = connection.reused && silent;
+                let stale = unprocessed || (reused && silent);
                 return Err(self.lost(refused.error(), stale, unsent));
             }
         };
@@ -100,21 +147,31 @@ impl Task {
             .map_err(|what| {
                 Failure::new(Kind::Protocol, Phase::Head, &self.origin, what.to_string())
             })?;
-        Ok(Answer { response, framing, connection })
+        let keep_alive = headers::keep_alive(response.headers());
+        Ok(Answer { response, framing, keep_alive, connection })
     }
 
-    fn request(&self, body: UploadBody) -> Request<UploadBody> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method.clone();
-        *request.uri_mut() = Uri::from(self.head.target.path().clone());
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers::compose(
+    fn request(&self, body: UploadBody, version: Version) -> Result<Request<UploadBody>, Failure> {
+        let fields = headers::compose(
             &self.head,
             self.body,
             &self.policy.forwarding,
             &self.policy.overrides,
         );
-        request
+        let path = self.head.target.path().clone();
+        let mut request = Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        *request.version_mut() = version;
+        if version == Version::HTTP_2 {
+            let scheme = if self.head.target.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
+            let (fields, authority) = headers::for_http2(fields, &self.head.target)?;
+            *request.uri_mut() = uri(scheme, authority, path, &self.origin)?;
+            *request.headers_mut() = fields;
+        } else {
+            *request.uri_mut() = Uri::from(path);
+            *request.headers_mut() = fields;
+        }
+        Ok(request)
     }
 
     fn lost(&self, err: &hyper::Error, stale: bool, unsent: bool) -> Lost {
@@ -129,4 +186,19 @@ impl Task {
         let error = self.upload.error()?;
         Some(Failure::new(Kind::RequestBody, self.phase(), &self.origin, error.to_string()))
     }
+}
+
+/// Whether a connection that was made for another request may be used.
+fn permitted(connection: &Connection) -> bool {
+    connection.peer().is_none_or(destination::permits)
+}
+
+fn uri(
+    scheme: Scheme,
+    authority: Authority,
+    path: PathAndQuery,
+    origin: &str,
+) -> Result<Uri, Failure> {
+    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build();
+    uri.map_err(|err| Failure::new(Kind::RequestHead, Phase::Head, origin, err.to_string()))
 }

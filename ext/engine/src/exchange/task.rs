@@ -18,10 +18,11 @@ use super::clock::Clock;
 use super::discard::drain;
 use crate::chunks::Outbox;
 use crate::client::Core;
+use crate::connection::{Connection, Http1};
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{self, RequestHead};
 use crate::policy::Policy;
-use crate::pool::{Connection, Key};
+use crate::pool::Key;
 use crate::report::Ledger;
 use crate::retry::Attempts;
 use crate::stats::Guard;
@@ -49,7 +50,7 @@ pub(crate) struct Task {
     pub(crate) ledger: Ledger,
     /// The connection of an answer that is asked for again, at rest: a retry uses it first, and an
     /// exchange that is given up in between shuts it down.
-    pub(crate) held: Option<Connection>,
+    pub(crate) held: Option<Box<Http1>>,
     /// Whether the reader has been given a head.
     pub(crate) answered: bool,
     pub(crate) _counted: Guard,
@@ -70,7 +71,7 @@ impl Task {
         let outcome = outcome.unwrap_or_else(|| Err(self.gone()));
         // What watched the client is dropped here, before the reader hears of the end.
         watch.end();
-        self.upload.stop();
+        self.upload.abandon();
         self.ledger.lock().bytes_up = self.upload.sent();
         self.outbox.end(outcome);
     }
@@ -124,7 +125,7 @@ impl Task {
     }
 
     async fn pass_on(&mut self, answer: Answer) -> Result<(), Failure> {
-        let Answer { response, framing, connection } = answer;
+        let Answer { response, framing, keep_alive, connection } = answer;
         let (parts, mut body) = response.into_parts();
         let status = parts.status.as_u16();
         if status >= 400 {
@@ -142,7 +143,7 @@ impl Task {
         drop(body);
         if ended && framing.reusable && self.upload.is_complete() {
             if let Some(connection) = at_rest(connection).await {
-                self.core.pool.put(self.key.clone(), connection, self.policy.pool);
+                self.core.pool.put(connection, &self.policy.pool, keep_alive);
             }
         }
         Ok(())
@@ -151,7 +152,7 @@ impl Task {
     /// Gets rid of an answer that will be asked for again. While the upload is unfinished its
     /// connection cannot be used again, and must take no more of the body.
     async fn discard(&mut self, answer: Answer) {
-        let Answer { response, framing, connection } = answer;
+        let Answer { response, framing, connection, .. } = answer;
         if self.upload.is_complete() && drain(response.into_body()).await && framing.reusable {
             self.held = at_rest(connection).await;
         }
@@ -203,9 +204,10 @@ impl Task {
     }
 }
 
-/// A clean connection once hyper has brought it to rest: at once, unless the upstream answered
-/// without reading the end of the request.
-async fn at_rest(mut connection: Connection) -> Option<Connection> {
-    let rested = timeout(AT_REST, connection.sender.ready()).await;
+/// A clean HTTP/1 connection once hyper has brought it to rest: at once, unless the upstream
+/// answered without reading the end of the request. An HTTP/2 connection rests with the pool.
+async fn at_rest(connection: Connection) -> Option<Box<Http1>> {
+    let Connection::Http1(mut connection) = connection else { return None };
+    let rested = timeout(AT_REST, connection.ready()).await;
     matches!(rested, Ok(Ok(()))).then_some(connection)
 }

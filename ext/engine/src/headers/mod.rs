@@ -2,6 +2,8 @@
 
 mod forwarding;
 mod hop_by_hop;
+mod http2;
+mod keep_alive;
 mod request;
 mod response;
 
@@ -9,5 +11,7 @@ pub use forwarding::{Forwarding, XForwarded};
 pub use request::{ClientFacts, FieldOverride, RequestHead};
 pub use response::ResponseHead;
 
+pub(crate) use http2::for_http2;
+pub(crate) use keep_alive::keep_alive;
 pub(crate) use request::compose;
 pub(crate) use response::pass_on;

@@ -28,11 +28,10 @@ impl UploadBody {
         UploadBody { upload, attempt, replay, ended: false }
     }
 
-    fn next_piece(&mut self, cx: &Context<'_>) -> Poll<Piece> {
+    fn next_piece(&mut self) -> Poll<Piece> {
         if let Some(piece) = self.replay.pop() {
             return Poll::Ready(piece);
         }
-        self.upload.data.register(cx.waker());
         let wanted = self.upload.wanted.load(Ordering::Acquire);
         while let Ok((pass, piece)) = self.upload.receiver.try_recv() {
             if let Piece::Chunk(bytes) = &piece {
@@ -79,27 +78,44 @@ impl UploadBody {
         Ok(())
     }
 
-    fn reject<T>(&self, error: UploadError) -> Poll<Option<Result<T, UploadError>>> {
+    fn reject<T>(&self, error: UploadError) -> Poll<Option<Result<T, Aborted>>> {
         self.upload.lock().error = Some(error.clone());
-        Poll::Ready(Some(Err(error)))
+        Poll::Ready(Some(Err(error.into())))
+    }
+}
+
+/// A body that is not sent to its end, as hyper takes it: an HTTP/2 stream is then reset with
+/// CANCEL (RFC 9113 section 8.1).
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct Aborted {
+    reason: UploadError,
+    #[source]
+    reset: h2::Error,
+}
+
+impl From<UploadError> for Aborted {
+    fn from(reason: UploadError) -> Self {
+        Aborted { reason, reset: h2::Reason::CANCEL.into() }
     }
 }
 
 impl Body for UploadBody {
     type Data = Bytes;
-    type Error = UploadError;
+    type Error = Aborted;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         if self.ended {
             return Poll::Ready(None);
         }
+        self.upload.data.register(cx.waker());
         if self.attempt != self.upload.attempt.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(UploadError::Superseded)));
+            return Poll::Ready(Some(Err(UploadError::Superseded.into())));
         }
-        let piece = self.next_piece(cx);
+        let piece = self.next_piece();
         self.upload.lock().starving = piece.is_pending();
         match piece {
             Poll::Pending => Poll::Pending,

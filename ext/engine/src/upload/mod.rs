@@ -55,7 +55,7 @@ pub(crate) enum UploadError {
     Long,
     #[error("{0}")]
     Source(String),
-    #[error("a newer attempt took over the request body")]
+    #[error("the rest of the request body is not wanted")]
     Superseded,
 }
 
@@ -185,7 +185,7 @@ impl Upload {
 
     /// Frees what is held; nothing of the body is wanted any more.
     pub(crate) fn clear(&self) {
-        self.stop();
+        self.abandon();
         self.receiver.try_iter().for_each(drop);
         self.lock().kept = Kept::default();
     }
@@ -228,6 +228,14 @@ impl Upload {
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.signal.notify();
+    }
+
+    /// Ends the current attempt: what it sends of the body is broken off. An HTTP/1 connection that
+    /// was in the middle of it is shut down; this ends an HTTP/2 stream, whose connection lives on.
+    pub(crate) fn abandon(&self) {
+        self.stop();
+        self.attempt.fetch_add(1, Ordering::AcqRel);
+        self.data.wake();
     }
 
     /// Waits until the last byte has been handed to the connection.

@@ -1,0 +1,144 @@
+//! A connection to an upstream, as one exchange holds it.
+//!
+//! Over HTTP/1 the exchange owns the connection: dropping it aborts it, and its socket is shut down.
+//! Over HTTP/2 it holds a stream of a connection that it shares with others; dropping it gives the
+//! stream back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::http2::Stream;
+use crate::policy::PoolSettings;
+use crate::pool::{Key, Pool, Slot};
+use crate::upload::UploadBody;
+
+/// What an exchange sends its request on.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Http1(Box<Http1>),
+    Http2(Stream),
+}
+
+/// An HTTP/1 connection that serves one request at a time.
+#[derive(Debug)]
+pub(crate) struct Http1 {
+    sender: http1::SendRequest<UploadBody>,
+    driver: AbortHandle,
+    peer: Option<IpAddr>,
+    received: Arc<AtomicU64>,
+    write_failed: Arc<AtomicBool>,
+    born: Instant,
+    served: u64,
+    slot: Slot,
+}
+
+impl Http1 {
+    /// `received` counts what comes over it; `write_failed` says whether a write did.
+    pub(crate) fn new(
+        sender: http1::SendRequest<UploadBody>,
+        driver: AbortHandle,
+        peer: Option<IpAddr>,
+        received: Arc<AtomicU64>,
+        write_failed: Arc<AtomicBool>,
+        slot: Slot,
+    ) -> Self {
+        let born = Instant::now();
+        Http1 { sender, driver, peer, received, write_failed, born, served: 0, slot }
+    }
+
+    /// Whether it may serve another request.
+    pub(crate) fn is_usable(&self, settings: &PoolSettings) -> bool {
+        self.is_open()
+            && settings.max_age.is_none_or(|age| self.born.elapsed() < age)
+            && settings.max_requests.is_none_or(|most| self.served < most)
+    }
+
+    /// Whether nothing speaks against another request on it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sender.is_closed() && !self.write_failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether it can take a request now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Waits until hyper has brought it to rest after a response.
+    pub(crate) async fn ready(&mut self) -> hyper::Result<()> {
+        self.sender.ready().await
+    }
+
+    /// Whose connection it is.
+    pub(crate) fn key(&self) -> &Key {
+        self.slot.key()
+    }
+}
+
+impl Drop for Http1 {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    /// Sends a request; the error says whether it was written.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<UploadBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<UploadBody>>> {
+        match self {
+            Connection::Http1(connection) => {
+                connection.served += 1;
+                connection.sender.try_send_request(request).await
+            }
+            Connection::Http2(stream) => stream.send(request).await,
+        }
+    }
+
+    /// Gives it back unused.
+    pub(crate) fn give_back(self, pool: &Arc<Pool>, settings: &PoolSettings) {
+        if let Connection::Http1(connection) = self {
+            pool.put(connection, settings, None);
+        }
+    }
+
+    /// The version of HTTP that is spoken on it.
+    pub(crate) fn version(&self) -> Version {
+        match self {
+            Connection::Http1(_) => Version::HTTP_11,
+            Connection::Http2(_) => Version::HTTP_2,
+        }
+    }
+
+    /// Whether it has served a request before.
+    pub(crate) fn is_reused(&self) -> bool {
+        match self {
+            Connection::Http1(connection) => connection.served > 1,
+            Connection::Http2(stream) => stream.is_reused(),
+        }
+    }
+
+    /// The address at its other end; none behind a Unix socket.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Connection::Http1(connection) => connection.peer,
+            Connection::Http2(stream) => stream.peer(),
+        }
+    }
+
+    /// Bytes that have come so far, where that tells of one exchange.
+    pub(crate) fn received(&self) -> Option<u64> {
+        match self {
+            Connection::Http1(connection) => Some(connection.received.load(Ordering::Relaxed)),
+            Connection::Http2(_) => None,
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! A new connection to an upstream: resolve, check the destination policy, connect, TLS, HTTP.
+//!
+//! The whole of it runs under `connect_timeout`. Every address is tried, see [`addresses`]. What is
+//! spoken in the end, HTTP/1 or HTTP/2, is the upstream's choice where it has one (ALPN).
+
+mod addresses;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::connection::Http1;
+use crate::counted::Counted;
+use crate::destination;
+use crate::error::{Failure, Kind, Phase};
+use crate::http2::{self, NoHttp2, Shared};
+use crate::policy::{Http2, Policy};
+use crate::pool::Slot;
+use crate::resolver::Resolver;
+use crate::socket::Socket;
+use crate::stats::Stats;
+use crate::target::Target;
+use crate::tls::TlsConfigs;
+
+/// hyper's buffer for one read or for writes that wait. Bounds a response's head, and with the
+/// queues what is held for a client that has stopped reading.
+const BUFFER: usize = 128 * 1024;
+
+/// Header lines of a response.
+const HEADERS: usize = 256;
+
+/// What is being done; names the failure of a connection that came too late.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Resolve,
+    Connect,
+    Tls,
+    Http2,
+}
+
+/// A new connection.
+#[derive(Debug)]
+pub(crate) enum Dialed {
+    Http1(Box<Http1>),
+    Http2(Arc<Shared>),
+}
+
+/// Makes connections; shared by all exchanges of an engine.
+#[derive(Debug, Default)]
+pub(crate) struct Connector {
+    resolver: Resolver,
+    tls: TlsConfigs,
+}
+
+/// One connection that is being made.
+#[derive(Debug)]
+struct Dial<'a> {
+    connector: &'a Connector,
+    target: &'a Target,
+    policy: &'a Policy,
+    stats: &'a Arc<Stats>,
+    slot: &'a mut Option<Slot>,
+    step: Step,
+}
+
+impl Connector {
+    /// Connects within `connect_timeout`. Takes the slot only if that succeeds.
+    pub(crate) async fn connect(
+        &self,
+        target: &Target,
+        policy: &Policy,
+        stats: &Arc<Stats>,
+        slot: &mut Option<Slot>,
+    ) -> Result<Dialed, Failure> {
+        let connector = self;
+        let mut dial = Dial { connector, target, policy, stats, slot, step: Step::Resolve };
+        let Some(limit) = policy.timeouts.connect else { return dial.run().await };
+        match timeout(limit, dial.run()).await {
+            Ok(result) => result,
+            Err(_) => Err(late(target, dial.step, limit.as_secs_f64())),
+        }
+    }
+
+    /// The host's addresses that may be connected to.
+    async fn permitted(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+        let (host, origin) = (target.host(), target.origin());
+        let found = self.resolver.addresses(host, target.port()).await.map_err(|err| {
+            Failure::io(Kind::Resolve, Phase::Connect, &origin, "could not be resolved", &err)
+        })?;
+        let permitted: Vec<_> =
+            found.into_iter().filter(|address| destination::permits(address.ip())).collect();
+        if permitted.is_empty() { Err(refuse_destination(target)) } else { Ok(permitted) }
+    }
+}
+
+impl Dial<'_> {
+    async fn run(&mut self) -> Result<Dialed, Failure> {
+        if let Some(path) = &self.policy.socket {
+            return self.run_unix(path).await;
+        }
+        let addresses = self.connector.permitted(self.target).await?;
+        self.step = Step::Connect;
+        let stream =
+            addresses::connect(addresses).await.map_err(|err| refused(self.target, &err))?;
+        let peer = stream.peer_addr().map_err(|err| refused(self.target, &err))?.ip();
+        // Small requests and the ends of uploads must not wait for an ACK.
+        stream.set_nodelay(true).map_err(|err| refused(self.target, &err))?;
+        self.secure(Socket::new(stream), Some(peer)).await
+    }
+
+    async fn run_unix(&mut self, path: &Path) -> Result<Dialed, Failure> {
+        self.step = Step::Connect;
+        let stream = UnixStream::connect(path).await.map_err(|err| {
+            let what = format!("cannot be reached through the socket {}", path.display());
+            Failure::io(Kind::Connect, Phase::Connect, &self.target.origin(), &what, &err)
+        })?;
+        self.secure(Socket::new(stream), None).await
+    }
+
+    async fn secure<S>(
+        &mut self,
+        socket: Socket<S>,
+        peer: Option<IpAddr>,
+    ) -> Result<Dialed, Failure>
+    where
+        S: AsFd + AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let write_failed = socket.write_failed();
+        if !self.target.is_tls() {
+            let http2 = self.policy.http2 == Http2::Always;
+            return self.speak(socket, http2, peer, write_failed).await;
+        }
+        self.step = Step::Tls;
+        let origin = self.target.origin();
+        let refuse = |detail: &str| Failure::new(Kind::Tls, Phase::Tls, &origin, detail);
+        let connector = self.connector.tls.connector(&self.policy.tls, self.policy.http2).await;
+        let connector = connector.map_err(|detail| refuse(&detail))?;
+        let name = ServerName::try_from(self.target.host().to_owned())
+            .map_err(|_| refuse("has a host that no certificate can name"))?;
+        let stream =
+            connector.connect(name, socket).await.map_err(|err| tls_failure(self.target, &err))?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if !http2 && self.policy.http2 == Http2::Always {
+            return Err(refuse("does not offer HTTP/2 (http2: :always)"));
+        }
+        self.speak(stream, http2, peer, write_failed).await
+    }
+
+    async fn speak<T>(
+        &mut self,
+        stream: T,
+        http2: bool,
+        peer: Option<IpAddr>,
+        write_failed: Arc<AtomicBool>,
+    ) -> Result<Dialed, Failure>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        if http2 {
+            self.step = Step::Http2;
+            return self.speak_http2(stream, peer).await;
+        }
+        let (stream, received) = Counted::new(stream);
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .max_headers(HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|err| Failure::http(Phase::Head, &self.target.origin(), &err))?;
+        let guard = self.stats.connection();
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            // How it ended reaches the exchange through its own request.
+            let _ = driver.await;
+        });
+        let slot = self.take_slot(false)?;
+        let driver = task.abort_handle();
+        let connection = Http1::new(sender, driver, peer, received, write_failed, slot);
+        Ok(Dialed::Http1(Box::new(connection)))
+    }
+
+    async fn speak_http2<T>(&mut self, stream: T, peer: Option<IpAddr>) -> Result<Dialed, Failure>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let origin = self.target.origin();
+        let spoken = http2::speak(stream, self.stats.connection()).await;
+        let spoken = spoken.map_err(|reason| match reason {
+            NoHttp2::Instead(err) => Failure::http2_refused(&origin, &err),
+            NoHttp2::Ended => {
+                let detail = "closed the connection instead of speaking HTTP/2";
+                Failure::new(Kind::Protocol, Phase::Connect, &origin, detail)
+            }
+        })?;
+        let slot = self.take_slot(true)?;
+        Ok(Dialed::Http2(Shared::new(spoken, peer, slot)))
+    }
+
+    fn take_slot(&mut self, shared: bool) -> Result<Slot, Failure> {
+        let detail = "was connected to twice: a defect";
+        let mut slot = self.slot.take().ok_or_else(|| {
+            Failure::new(Kind::Internal, Phase::Connect, &self.target.origin(), detail)
+        })?;
+        slot.connected(shared);
+        Ok(slot)
+    }
+}
+
+/// What the destination policy answers; which address it was is nobody's business.
+pub(crate) fn refuse_destination(target: &Target) -> Failure {
+    let detail = "is at an address that the destination policy refuses";
+    Failure::new(Kind::Destination, Phase::Connect, &target.origin(), detail)
+}
+
+fn refused(target: &Target, err: &io::Error) -> Failure {
+    let what = match err.kind() {
+        io::ErrorKind::ConnectionRefused => "refused the connection",
+        io::ErrorKind::TimedOut => "did not answer the connection attempt",
+        io::ErrorKind::ConnectionReset => "reset the connection at once",
+        _ => "could not be reached",
+    };
+    Failure::io(Kind::Connect, Phase::Connect, &target.origin(), what, err)
+}
+
+fn tls_failure(target: &Target, err: &io::Error) -> Failure {
+    let what = match err.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => "has a certificate that is not accepted",
+        Some(_) => "failed the TLS handshake",
+        None => "broke off the TLS handshake",
+    };
+    Failure::io(Kind::Tls, Phase::Tls, &target.origin(), what, err)
+}
+
+fn late(target: &Target, step: Step, seconds: f64) -> Failure {
+    let (phase, what) = match step {
+        Step::Resolve => (Phase::Connect, "could not be resolved"),
+        Step::Connect => (Phase::Connect, "did not accept a connection"),
+        Step::Tls => (Phase::Tls, "did not finish the TLS handshake"),
+        Step::Http2 => (Phase::Connect, "did not begin to speak HTTP/2"),
+    };
+    let detail = format!("{what} within {seconds} s (connect_timeout)");
+    Failure::new(Kind::Timeout, phase, &target.origin(), detail)
+}
