@@ -118,10 +118,10 @@ impl Connection {
         }
     }
 
-    /// Whether it has served a request before.
+    /// Whether it had served a request before this one, which has not been sent yet.
     pub(crate) fn is_reused(&self) -> bool {
         match self {
-            Connection::Http1(connection) => connection.served > 1,
+            Connection::Http1(connection) => connection.served > 0,
             Connection::Http2(stream) => stream.is_reused(),
         }
     }

@@ -1,5 +1,8 @@
 //! Exchanges with a scripted upstream: real sockets, no Ruby.
 
+mod http2;
+mod http2_peer;
 mod peers;
+mod pool;
 mod responses;
 mod uploads;

@@ -22,8 +22,18 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn open(client: &Client, url: &str, body: BodyKind, policy: Policy) -> Self {
-        let target = Target::parse(url.as_bytes()).expect("a URL");
         let method = if body == BodyKind::None { "GET" } else { "PUT" };
+        Self::open_as(client, method, url, body, policy)
+    }
+
+    pub(crate) fn open_as(
+        client: &Client,
+        method: &str,
+        url: &str,
+        body: BodyKind,
+        policy: Policy,
+    ) -> Self {
+        let target = Target::parse(url.as_bytes()).expect("a URL");
         let facts = ClientFacts { version: "1.1".to_owned(), ..ClientFacts::default() };
         let head = RequestHead::new(method.as_bytes(), target, std::iter::empty(), facts);
         let (sender, rung) = channel();
