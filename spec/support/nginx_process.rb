@@ -4,13 +4,19 @@ require "tmpdir"
 require "fileutils"
 
 # nginx as an upstream: it serves the files of a directory, and answers at a few fixed locations.
+# It speaks HTTP/1.1 at `url`, HTTP/2 without TLS at `http2_url`, and at `tls_url` what is chosen.
 class NginxProcess
   attr_reader :port, :directory
 
-  def initialize
+  # @param authority [TestAuthority, nil] that vouches for it; without one it speaks no TLS
+  def initialize(authority: nil)
     @directory = Dir.mktmpdir("streaming-proxy-nginx")
     FileUtils.mkdir_p(File.join(directory, "files"))
-    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @port, @http2_port, @tls_port = Array.new(3) do
+      TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    end
+    @authority = authority
+    certify if authority
     File.write(File.join(directory, "nginx.conf"), configuration)
     @pid = Process.spawn("nginx", "-p", directory, "-c", "nginx.conf", %i[out err] => log)
     await_listening
@@ -25,6 +31,14 @@ class NginxProcess
     "http://127.0.0.1:#{port}#{path}"
   end
 
+  def http2_url(path = "/")
+    "http://127.0.0.1:#{@http2_port}#{path}"
+  end
+
+  def tls_url(path = "/")
+    "https://127.0.0.1:#{@tls_port}#{path}"
+  end
+
   def stop
     Process.kill("TERM", @pid)
     Process.wait(@pid)
@@ -35,6 +49,19 @@ class NginxProcess
 
   def log
     File.join(directory, "log")
+  end
+
+  def certify
+    context = @authority.context
+    File.write(File.join(directory, "certificate.pem"), context.cert.to_pem)
+    File.write(File.join(directory, "key.pem"), context.key.to_pem)
+  end
+
+  def tls
+    return "" unless @authority
+
+    "listen 127.0.0.1:#{@tls_port} ssl http2; " \
+      "ssl_certificate certificate.pem; ssl_certificate_key key.pem;"
   end
 
   def await_listening
@@ -57,9 +84,12 @@ class NginxProcess
         uwsgi_temp_path uwsgi; scgi_temp_path scgi;
         server {
           listen 127.0.0.1:#{port};
+          listen 127.0.0.1:#{@http2_port} http2;
+          #{tls}
           client_max_body_size 1m;
           root files;
           location = /limited { limit_rate 200k; alias files/limited; }
+          location = /protocol { return 200 "$server_protocol $connection $host"; }
           location = /teapot { return 418 "short and stout"; }
           location = /empty { return 204; }
         }

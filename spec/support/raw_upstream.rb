@@ -14,12 +14,13 @@ class RawUpstream
     new(**options) { |connection| connection.serve(&answer) }
   end
 
-  def initialize(host: "127.0.0.1", tls: nil, &script)
+  # @param socket [String, nil] path of a Unix socket to listen on instead
+  def initialize(host: "127.0.0.1", tls: nil, socket: nil, &script)
     @host = host
     @tls = tls
     @script = script
-    @server = TCPServer.new(host, 0)
-    @port = @server.addr[1]
+    @server = socket ? UNIXServer.new(socket) : TCPServer.new(host, 0)
+    @port = @server.addr[1] unless socket
     @connections = []
     @requests = []
     @accepted = EventQueue.new("connection to the upstream")
@@ -66,7 +67,7 @@ class RawUpstream
   def accept_all
     loop do
       socket = @server.accept
-      socket.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1)
+      socket.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1) if socket.is_a?(TCPSocket)
       @threads << Thread.new { converse(socket) }
     end
   rescue IOError, SystemCallError

@@ -1,10 +1,12 @@
 # frozen_string_literal: true
 
+require_relative "connection_effects"
 require_relative "timeout_effects"
 
 # For each setting: a value other than its default, and what an upstream or a caller sees of it.
 # An effect is a method that gets a way to build a proxy from settings and a URL.
 module SettingEffects
+  include ConnectionEffects
   include TimeoutEffects
 
   VALUES = {
@@ -12,14 +14,20 @@ module SettingEffects
     headers: { "X-Set" => "yes" }, preserve_host: true, x_forwarded: :off, via: false,
     trust_upstream: true, connect_timeout: 0.2, timeout: 0.2, idle_timeout: 0.2,
     total_timeout: 0.2, verify_ssl: false, ca_file: :authority, max_idle_connections: 1,
-    idle_connection_timeout: 0.2, log_verbosity: :high
+    idle_connection_timeout: 0.2, log_verbosity: :high, http2: :always, socket: :unix_socket,
+    max_connections: 1, connection_wait: 0.2, max_waiting_requests: 0, max_connection_age: 0.001,
+    max_connection_requests: 1
   }.freeze
+  # Values that are made when they are needed.
+  MADE = { authority: ->(example) { example.authority.file },
+           unix_socket: ->(example) { example.unix_socket } }.freeze
 
   # @param build [#call] gets settings and a URL, returns an application
   def expect_effect_of(setting, build)
     value = VALUES.fetch(setting)
+    value = MADE.fetch(value).call(self) if MADE.key?(value)
     public_send("effect_of_#{setting}", lambda { |url, more = {}|
-      build.call({ setting => value == :authority ? authority.file : value }.merge(more), url)
+      build.call({ setting => value }.merge(more), url)
     })
   end
 
@@ -74,26 +82,6 @@ module SettingEffects
     expect(fetch(app.call(tls_upstream.url)).body).to eq("secure")
   end
   alias effect_of_ca_file effect_of_verify_ssl
-
-  def effect_of_max_idle_connections(app)
-    together = EventQueue.new
-    upstream = serving do
-      together.pop
-      [200, {}, ""]
-    end
-    proxy = app.call(upstream.url)
-    callers = Array.new(3) { in_thread { fetch(proxy) } }
-    3.times { upstream.wait_for_request }
-    3.times { together << :go }
-    callers.each(&:join)
-    expect(Deadline.new(2).poll { upstream.connections.count(&:closed?) == 2 }).to be(true)
-  end
-
-  def effect_of_idle_connection_timeout(app)
-    upstream = serving { [200, {}, ""] }
-    fetch(app.call(upstream.url))
-    expect(Deadline.new(2).poll { upstream.connections.first.closed? }).to be(true)
-  end
 
   def effect_of_log_verbosity(app)
     logger = InProcessCalls::RecordingLogger.new
