@@ -29,7 +29,7 @@ module ConnectionEffects
     upstream = answering_when(together)
     proxy = app.call(upstream.url)
     callers = Array.new(3) { in_thread { fetch(proxy).status } }
-    expect(Deadline.new(2).poll { Rack::StreamingProxy.stats[:waiting_requests] == 2 }).to be(true)
+    expect_waiting(2)
     3.times { together << :go }
     expect(callers.map(&:value)).to eq([200, 200, 200])
     expect(upstream.connections.size).to eq(1)
@@ -85,6 +85,11 @@ module ConnectionEffects
   end
 
   private
+
+  def expect_waiting(count)
+    waiting = -> { Rack::StreamingProxy.stats[:waiting_requests] == count }
+    expect(Deadline.new(2).poll(&waiting)).to be(true)
+  end
 
   def answering_when(event)
     serving do

@@ -37,7 +37,8 @@ pub(crate) struct Http1 {
     write_failed: Arc<AtomicBool>,
     born: Instant,
     served: u64,
-    slot: Slot,
+    /// Comes free when the connection is dropped.
+    _slot: Slot,
 }
 
 impl Http1 {
@@ -51,7 +52,7 @@ impl Http1 {
         slot: Slot,
     ) -> Self {
         let born = Instant::now();
-        Http1 { sender, driver, peer, received, write_failed, born, served: 0, slot }
+        Http1 { sender, driver, peer, received, write_failed, born, served: 0, _slot: slot }
     }
 
     /// Whether it may serve another request.
@@ -74,11 +75,6 @@ impl Http1 {
     /// Waits until hyper has brought it to rest after a response.
     pub(crate) async fn ready(&mut self) -> hyper::Result<()> {
         self.sender.ready().await
-    }
-
-    /// Whose connection it is.
-    pub(crate) fn key(&self) -> &Key {
-        self.slot.key()
     }
 }
 
@@ -104,9 +100,9 @@ impl Connection {
     }
 
     /// Gives it back unused.
-    pub(crate) fn give_back(self, pool: &Arc<Pool>, settings: &PoolSettings) {
+    pub(crate) fn give_back(self, pool: &Arc<Pool>, key: &Key, settings: &PoolSettings) {
         if let Connection::Http1(connection) = self {
-            pool.put(connection, settings, None);
+            pool.put(key, connection, settings, None);
         }
     }
 

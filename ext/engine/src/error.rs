@@ -131,16 +131,20 @@ impl Failure {
     /// What hyper reports while the head is awaited or the body is read.
     pub(crate) fn http(phase: Phase, upstream: &str, err: &hyper::Error) -> Self {
         let before = if phase == Phase::Head { "before it answered" } else { "in mid-body" };
-        if let Some(http2) = source_of::<h2::Error>(err).filter(|http2| !http2.is_io()) {
+        let http2 = source_of::<h2::Error>(err);
+        if let Some(http2) = http2.filter(|http2| !http2.is_io()) {
             return Failure::new(Kind::Protocol, phase, upstream, http2_detail(http2, before));
         }
-        if let Some(io) = source_of::<io::Error>(err) {
+        if let Some(io) = source_of::<io::Error>(err).or_else(|| http2.and_then(h2::Error::get_io))
+        {
             if source_of::<rustls::Error>(io).is_some() {
                 return Failure::io(Kind::Tls, Phase::Tls, upstream, "broke TLS", io);
             }
             let what = match io.kind() {
                 io::ErrorKind::ConnectionReset => format!("reset the connection {before}"),
-                io::ErrorKind::UnexpectedEof => format!("closed the connection {before}"),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                    format!("closed the connection {before}")
+                }
                 _ => format!("lost the connection {before}"),
             };
             return Failure::io(Kind::Protocol, phase, upstream, &what, io);
@@ -182,6 +186,11 @@ fn http2_detail(err: &h2::Error, before: &str) -> String {
 /// Whether the upstream said that it did not look at the request.
 pub(crate) fn is_unprocessed(err: &hyper::Error) -> bool {
     source_of::<h2::Error>(err).is_some_and(crate::http2::is_unprocessed)
+}
+
+/// Whether the upstream gave this one request up, and not the connection.
+pub(crate) fn is_stream_reset(err: &hyper::Error) -> bool {
+    source_of::<h2::Error>(err).is_some_and(h2::Error::is_reset)
 }
 
 fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {

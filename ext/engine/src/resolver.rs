@@ -17,32 +17,41 @@ pub(crate) const LOOKUPS: usize = 4;
 /// Lookups of one name at once.
 const OF_ONE_NAME: usize = 2;
 
-/// Resolves names; shared by all exchanges of an engine.
+type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// Resolves names; shared by all exchanges of an engine. Keeps no answer: who connects anew follows
+/// a changed record.
 #[derive(Debug)]
 pub(crate) struct Resolver {
+    lookup: Lookup,
     all: Arc<Semaphore>,
     names: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
-        Resolver { all: Arc::new(Semaphore::new(LOOKUPS)), names: Mutex::default() }
+        Resolver::with(|host, port| (host, port).to_socket_addrs().map(Iterator::collect))
     }
 }
 
 impl Resolver {
+    /// One that asks `lookup`, which may block.
+    pub(crate) fn with(lookup: Lookup) -> Self {
+        Resolver { lookup, all: Arc::new(Semaphore::new(LOOKUPS)), names: Mutex::default() }
+    }
+
     /// Every address of the host, in the system's order. A literal is not looked up.
     pub(crate) async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(literal) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(literal, port)]);
         }
         let turn = (permit(self.of_name(host)).await?, permit(self.all.clone()).await?);
-        let host = host.to_owned();
-        let lookup = move || {
+        let (host, lookup) = (host.to_owned(), self.lookup);
+        let looking = move || {
             let _turn = turn;
-            (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+            lookup(&host, port)
         };
-        spawn_blocking(lookup).await.map_err(io::Error::other)?
+        spawn_blocking(looking).await.map_err(io::Error::other)?
     }
 
     fn of_name(&self, host: &str) -> Arc<Semaphore> {

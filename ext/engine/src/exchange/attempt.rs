@@ -83,7 +83,7 @@ impl Task {
                 Checkout::Reuse(connection) if permitted(&connection) => return Ok(connection),
                 // It serves others; this request's policy refuses its peer.
                 Checkout::Reuse(connection) => {
-                    connection.give_back(pool, &self.policy.pool);
+                    connection.give_back(pool, &self.key, &self.policy.pool);
                     fresh = true;
                 }
             }
@@ -136,7 +136,8 @@ impl Task {
             Err(mut refused) => {
                 let unprocessed = error::is_unprocessed(refused.error());
                 let unsent = refused.take_message().is_some() || unprocessed;
-                let silent = connection.received() == before;
+                let silent =
+                    connection.received() == before && !error::is_stream_reset(refused.error());
                 let stale = unprocessed || (reused && silent);
                 return Err(self.lost(refused.error(), stale, unsent));
             }

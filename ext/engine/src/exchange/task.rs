@@ -143,7 +143,7 @@ impl Task {
         drop(body);
         if ended && framing.reusable && self.upload.is_complete() {
             if let Some(connection) = at_rest(connection).await {
-                self.core.pool.put(connection, &self.policy.pool, keep_alive);
+                self.core.pool.put(&self.key, connection, &self.policy.pool, keep_alive);
             }
         }
         Ok(())

@@ -99,15 +99,15 @@ impl Pool {
     /// long the upstream said that it will.
     pub(crate) fn put(
         self: &Arc<Self>,
+        key: &Key,
         mut connection: Box<Http1>,
         settings: &PoolSettings,
         keep_alive: Option<Duration>,
     ) {
-        let key = connection.key().clone();
         let time = keep_alive.map_or(settings.idle_timeout, |told| told.min(settings.idle_timeout));
         while connection.is_usable(settings) {
             let mut state = self.lock();
-            let Some(upstream) = state.upstreams.get_mut(&key) else { return };
+            let Some(upstream) = state.upstreams.get_mut(key) else { return };
             match upstream.next_for_connection() {
                 Some(waiter) => {
                     drop(state);

@@ -183,8 +183,12 @@ fn cn10_a_reset_stream_is_a_failure_and_the_connection_lives_on() {
         }
     });
     let client = client();
-    let failure = get(&client, &format!("{}head", upstream.url)).head().expect_err("a failure");
+    let mut reader = get(&client, &upstream.url);
+    assert_eq!(reader.head().expect("a head").status, 200);
+    let mut reader = get(&client, &format!("{}head", upstream.url));
+    let failure = reader.head().expect_err("a failure");
     assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Head));
+    assert_eq!(reader.exchange.report().attempts.len(), 1, "it may have been processed");
     assert!(
         failure.to_string().contains("reset the HTTP/2 stream before it answered"),
         "{failure}"
@@ -241,6 +245,29 @@ fn cn3_after_goaway_requests_go_on_a_new_connection() {
         assert_eq!(String::from_utf8_lossy(&reader.body().0), expected);
     }
     waits(|| client.stats().connections <= 1);
+}
+
+#[test]
+fn cn3_a_connection_that_died_is_replaced_for_what_may_be_repeated() {
+    let script = |asked: Asked| async move {
+        let connection = asked.connection;
+        asked.answer(format!("connection {connection}"));
+    };
+    let upstream = Http2Upstream::start(&Builder::new(), script);
+    let client = client();
+    let mut reader = get(&client, &upstream.url);
+    reader.head().expect("a head");
+    assert_eq!(reader.body().0, b"connection 0");
+    upstream.break_off_under_the_next_request();
+    let mut reader = get(&client, &upstream.url);
+    reader.head().expect("a head");
+    assert_eq!(reader.body().0, b"connection 1");
+    assert_eq!(reader.exchange.report().attempts.len(), 2);
+    upstream.break_off_under_the_next_request();
+    let mut reader = Reader::open_as(&client, "POST", &upstream.url, BodyKind::None, policy());
+    let failure = reader.head().expect_err("a failure");
+    assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Head));
+    assert!(failure.to_string().contains("closed the connection before it answered"), "{failure}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
@@ -23,6 +23,7 @@ pub(crate) struct Asked {
 pub(crate) struct Http2Upstream {
     pub(crate) url: String,
     connections: Arc<AtomicUsize>,
+    breaks_off: Arc<AtomicBool>,
     _runtime: Runtime,
 }
 
@@ -55,18 +56,26 @@ impl Http2Upstream {
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
         let connections = Arc::new(AtomicUsize::new(0));
         let (counter, builder) = (connections.clone(), builder.clone());
+        let breaks_off = Arc::new(AtomicBool::new(false));
+        let next_breaks_off = breaks_off.clone();
         runtime.spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 let connection = counter.fetch_add(1, Ordering::Relaxed);
                 let (builder, script, leave) = (builder.clone(), script.clone(), leave.clone());
+                let breaks_off = next_breaks_off.clone();
                 tokio::spawn(async move {
                     let Ok(streams) = builder.handshake(stream).await else { return };
-                    serve(streams, connection, script, leave).await;
+                    serve(streams, connection, script, leave, &breaks_off).await;
                 });
             }
         });
-        Http2Upstream { url, connections, _runtime: runtime }
+        Http2Upstream { url, connections, breaks_off, _runtime: runtime }
+    }
+
+    /// The next request finds its connection closed without a word.
+    pub(crate) fn break_off_under_the_next_request(&self) {
+        self.breaks_off.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -79,11 +88,15 @@ async fn serve<F, Fut>(
     connection: usize,
     script: F,
     leave: impl Fn(&Request<RecvStream>) -> bool,
+    breaks_off: &AtomicBool,
 ) where
     F: Fn(Asked) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
     while let Some(Ok((request, respond))) = streams.accept().await {
+        if breaks_off.swap(false, Ordering::Relaxed) {
+            return;
+        }
         if leave(&request) {
             streams.graceful_shutdown();
         }
