@@ -25,7 +25,7 @@ use crate::policy::{Policy, PoolSettings};
 
 pub(crate) use key::Key;
 pub(crate) use slot::Slot;
-use upstream::{Begun, Turn, Upstream};
+use upstream::{Begun, Turn, Upstream, Wanted};
 
 /// What an exchange gets to send its request on.
 #[derive(Debug)]
@@ -109,14 +109,15 @@ impl Pool {
             let mut state = self.lock();
             let Some(upstream) = state.upstreams.get_mut(key) else { return };
             match upstream.next_for_connection() {
-                Some(waiter) => {
+                Wanted::By(waiter) => {
                     drop(state);
                     match waiter.give_connection(connection) {
                         Some(back) => connection = back,
                         None => return,
                     }
                 }
-                None => {
+                Wanted::ForItsSlot => return,
+                Wanted::ByNobody => {
                     let until = Instant::now().checked_add(time);
                     let _evicted = upstream.keep(connection, until, settings.max_idle);
                     self.sweep_later(&mut state);

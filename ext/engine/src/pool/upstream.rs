@@ -30,6 +30,15 @@ pub(super) enum Begun {
     Full,
 }
 
+/// Who wants a connection that comes free.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    By(Waiter),
+    /// The first in line wants to make another in its place.
+    ForItsSlot,
+    ByNobody,
+}
+
 /// One request in line.
 #[derive(Debug)]
 pub(super) struct Waiter {
@@ -145,11 +154,17 @@ impl Upstream {
         self.waiting.pop_front().map(|waiter| (waiter, turn))
     }
 
-    /// The first in line, if it can use a connection that comes free.
-    pub(super) fn next_for_connection(&mut self) -> Option<Waiter> {
+    /// What the first in line makes of a connection that comes free.
+    pub(super) fn next_for_connection(&mut self) -> Wanted {
         self.forget_gone();
-        let usable = self.waiting.front().is_some_and(|waiter| !waiter.fresh);
-        if usable { self.waiting.pop_front() } else { None }
+        match self.waiting.pop_front() {
+            None => Wanted::ByNobody,
+            Some(waiter) if waiter.fresh => {
+                self.waiting.push_front(waiter);
+                Wanted::ForItsSlot
+            }
+            Some(waiter) => Wanted::By(waiter),
+        }
     }
 
     /// Whether a connection is being made that others may share.

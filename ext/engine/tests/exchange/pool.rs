@@ -42,6 +42,9 @@ impl Held {
     }
 }
 
+/// Instead of fields: the connection is closed without an answer.
+const CLOSE: &str = "close";
+
 fn converse(
     number: usize,
     stream: &mut TcpStream,
@@ -54,6 +57,9 @@ fn converse(
         let _ = asked.send(number);
         let fields = answers.lock().expect("answers").recv();
         let Ok(fields) = fields else { return };
+        if fields == CLOSE {
+            return;
+        }
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 1\r\n\r\n{number}");
         stream.write_all(answer.as_bytes()).expect("sent");
     }
@@ -200,6 +206,33 @@ fn cn5_keeps_so_many_idle_connections_and_no_more() {
         whole(reader);
     });
     waits(|| client.stats().connections == 2 && client.stats().idle_connections == 2);
+}
+
+#[test]
+fn cn3_who_needs_a_fresh_connection_gets_the_place_of_one_that_comes_free() {
+    let upstream = Held::start(4);
+    let client = client();
+    let policy = with(PoolSettings { max_connections: 2, ..PoolSettings::default() });
+    upstream.answer("");
+    assert_eq!(whole(&mut get(&client, &upstream.url, &policy)), b"0");
+    assert_eq!(upstream.wait_for_request(), 0);
+    let mut stale = get(&client, &upstream.url, &policy);
+    assert_eq!(upstream.wait_for_request(), 0);
+    let mut busy = get(&client, &upstream.url, &policy);
+    assert_eq!(upstream.wait_for_request(), 1);
+    let mut third = get(&client, &upstream.url, &policy);
+    waits(|| client.stats().waiting_requests == 1);
+    // The place of the stale connection goes to the one in line; its own request is the next.
+    upstream.answer(CLOSE);
+    assert_eq!(upstream.wait_for_request(), 2);
+    waits(|| client.stats().waiting_requests == 1);
+    upstream.answer("");
+    assert_eq!(whole(&mut busy), b"1");
+    assert_eq!(upstream.wait_for_request(), 3);
+    upstream.answer("");
+    upstream.answer("");
+    assert_eq!(whole(&mut third), b"2");
+    assert_eq!(whole(&mut stale), b"3");
 }
 
 #[test]
