@@ -73,8 +73,11 @@ pub(crate) fn read(
         (_, true, _) | (_, false, None) => ResponseBody::Unknown,
         (_, false, Some(length)) => ResponseBody::Length(length),
     };
-    // Both fields together are an attack or a defect: chunked wins and the connection ends.
-    Ok(Framing { body, reusable: !(chunked && length.is_some()) })
+    // Both fields together are an attack or a defect: chunked wins and the connection ends. So does
+    // one after a 204 that announces a body, which may still come (RFC 9110 section 8.6).
+    let announced = chunked || length.is_some_and(|length| length > 0);
+    let doubtful = (chunked && length.is_some()) || (status == 204 && announced);
+    Ok(Framing { body, reusable: !doubtful })
 }
 
 fn is_chunked(version: Version, fields: &HeaderMap) -> Result<bool, Ambiguity> {
@@ -145,6 +148,21 @@ mod tests {
         }
         assert_eq!(framing(v11, &[chunked, chunked]), Err(Ambiguity::TransferEncoding));
         assert_eq!(framing(Version::HTTP_10, &[chunked]), Err(Ambiguity::OldVersion));
+    }
+
+    #[test]
+    fn rs1_a_204_that_announces_a_body_ends_its_connection() {
+        for (name, value, reusable) in [
+            ("content-length", "3", false),
+            ("content-length", "0", true),
+            ("transfer-encoding", "chunked", false),
+            ("x-other", "3", true),
+        ] {
+            let mut map = HeaderMap::new();
+            map.insert(name, HeaderValue::from_static(value));
+            let framing = read(&Method::GET, 204, Version::HTTP_11, &map);
+            assert_eq!(framing.map(|framing| framing.reusable), Ok(reusable), "{name}: {value}");
+        }
     }
 
     #[test]

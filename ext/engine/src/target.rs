@@ -9,7 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 /// What `http::Uri` does not take in a path or query; bytes over 0x7F are always encoded.
@@ -47,6 +47,8 @@ pub struct Target {
     port: u16,
     authority: String,
     path: PathAndQuery,
+    /// The URL has neither path nor query.
+    bare: bool,
     authorization: Option<HeaderValue>,
 }
 
@@ -80,6 +82,7 @@ impl Target {
             host,
             port: port.unwrap_or(if tls { 443 } else { 80 }),
             authority: without_credentials.trim_end_matches(':').to_owned(),
+            bare: is_bare(url),
             path: uri.path_and_query().cloned().ok_or(TargetError::Path)?,
             authorization: credentials_of(authority),
         })
@@ -108,6 +111,15 @@ impl Target {
     /// The origin-form request target: path and query, never a fragment.
     pub fn path(&self) -> &PathAndQuery {
         &self.path
+    }
+
+    /// The request target of a request with this method. OPTIONS with neither path nor query asks
+    /// about the server as a whole (RFC 9112 section 3.2.4).
+    pub fn request_target(&self, method: &Method) -> PathAndQuery {
+        if self.bare && *method == Method::OPTIONS {
+            return PathAndQuery::from_static("*");
+        }
+        self.path.clone()
     }
 
     /// Basic credentials, if the URL carries a user name or password (RFC 7617).
@@ -147,6 +159,11 @@ fn parse_uri(url: &[u8]) -> Result<Uri, TargetError> {
     whole.extend(percent_encode(&path[..query], IN_PATH).flat_map(str::bytes));
     whole.extend(percent_encode(&path[query..], IN_QUERY).flat_map(str::bytes));
     Uri::try_from(whole).map_err(|_| TargetError::Path)
+}
+
+fn is_bare(url: &[u8]) -> bool {
+    let rest = strip_scheme(url).unwrap_or_default();
+    rest.iter().find(|byte| b"/?#".contains(byte)).is_none_or(|byte| *byte == b'#')
 }
 
 fn strip_scheme(url: &[u8]) -> Option<&[u8]> {
@@ -236,6 +253,20 @@ mod tests {
                 let target = Target::parse(&[place.as_bytes(), &[byte]].concat());
                 assert!(target.is_ok(), "{byte:#x} in {place}");
             }
+        }
+    }
+
+    #[test]
+    fn rq14_options_without_path_and_query_asks_about_the_whole_server() {
+        let sent = |url, method: Method| {
+            parse(url).expect("target").request_target(&method).as_str().to_owned()
+        };
+        for url in ["http://h", "http://u@h:1", "http://h#f"] {
+            assert_eq!(sent(url, Method::OPTIONS), "*", "{url}");
+            assert_eq!(sent(url, Method::GET), "/", "{url}");
+        }
+        for (url, path) in [("http://h/", "/"), ("http://h?q", "/?q"), ("http://h?", "/?")] {
+            assert_eq!(sent(url, Method::OPTIONS), path, "{url}");
         }
     }
 

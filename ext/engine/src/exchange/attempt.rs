@@ -159,7 +159,7 @@ impl Task {
             &self.policy.forwarding,
             &self.policy.overrides,
         );
-        let path = self.head.target.path().clone();
+        let path = self.head.target.request_target(&self.head.method);
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.version_mut() = version;

@@ -141,12 +141,21 @@ impl Task {
             ended = true;
         }
         drop(body);
-        if ended && framing.reusable && self.upload.is_complete() {
+        let private = self.is_bound() || headers::binds_connection(parts.headers.iter());
+        if ended && framing.reusable && !private && self.upload.is_complete() {
             if let Some(connection) = at_rest(connection).await {
                 self.core.pool.put(&self.key, connection, &self.policy.pool, keep_alive);
             }
         }
         Ok(())
+    }
+
+    /// Whether the request, as it was sent, authenticates its connection.
+    fn is_bound(&self) -> bool {
+        let set = self.policy.overrides.iter();
+        let set = set.flat_map(|(name, values)| values.iter().flatten().map(move |v| (name, v)));
+        let came = self.head.fields.iter().map(|(name, value)| (name, value));
+        headers::binds_connection(came.chain(set))
     }
 
     /// Gets rid of an answer that will be asked for again. While the upload is unfinished its

@@ -99,8 +99,8 @@ pub(crate) fn our_hops(value: &HeaderValue) -> usize {
     let entries = value.as_bytes().split(|byte| *byte == b',');
     entries
         .filter(|entry| {
-            let received_by = entry.trim_ascii().split(|byte| *byte == b' ').nth(1);
-            received_by == Some(PSEUDONYM.as_bytes())
+            let mut words = entry.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            words.nth(1) == Some(PSEUDONYM.as_bytes())
         })
         .count()
 }
