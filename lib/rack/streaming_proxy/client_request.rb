@@ -3,10 +3,31 @@
 module Rack
   module StreamingProxy
     # What the block gets: a Rack::Request that also answers to `query`, which the README of 2.x
-    # uses.
+    # uses, and that reads the request's target as HTTP does, whatever the server made of it.
     class ClientRequest < Rack::Request
+      ABSOLUTE = %r{\A[a-z][a-z0-9+.-]*://([^/?#]*)}i
+      private_constant :ABSOLUTE
+
       # @return [String] the query string, without "?"; empty if there is none
       def query = query_string
+
+      # @return [String] the path; empty for `OPTIONS *`, so that a URL made of it has none either
+      def path = path_info == "*" ? "" : super
+
+      # Host and port as the client wrote them. Those of an absolute target override the field Host
+      # (RFC 9112 section 3.2.2), which Puma leaves to us.
+      #
+      # @return [String, nil]
+      def host_authority = target_authority || super
+
+      # @return [String, nil] what an absolute target names; may be empty or malformed
+      # @api private
+      def target_authority
+        # WEBrick makes every target absolute, and believes X-Forwarded-Host.
+        return if get_header("SERVER_SOFTWARE").to_s.start_with?("WEBrick")
+
+        get_header("REQUEST_URI").to_s.b[ABSOLUTE, 1]
+      end
     end
   end
 end

@@ -12,7 +12,6 @@ module Rack
       }.freeze
       # Seconds: a connection comes free with the next response that ends.
       RETRY_LATER = [%w[retry-after 1]].freeze
-      METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"
 
       # @param error [Failure]
       # @param request [Rack::Request] of which HEAD gets no body
@@ -22,17 +21,14 @@ module Rack
         [status, headers, request.head? ? [] : body]
       end
 
-      # A tunnel is not what a reverse proxy offers (RFC 9110 section 9.3.6).
-      def self.method_not_allowed
-        plain(405, [["allow", METHODS]])
-      end
-
+      # @param status [Integer]
+      # @param fields [Array<Array(String, String)>] headers beside its own
+      # @return [Array(Integer, Hash, Array<String>)]
       def self.plain(status, fields = [])
         text = "#{status} #{REASONS.fetch(status)}"
         fields += [["content-type", "text/plain"]]
         [status, RackHeaders.from(fields, text.bytesize), [text]]
       end
-      private_class_method :plain
     end
   end
 end

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "error_response"
+require_relative "local_answer"
 
 module Rack
   module StreamingProxy
@@ -28,10 +29,11 @@ module Rack
       # @raise [HttpServerError] under `raise_on_5xx`
       # @raise [UpstreamError, RequestError] under `raise_on_error`
       def call
-        return ErrorResponse.method_not_allowed if @rack_request.request_method == "CONNECT"
+        return refused_tunnel if @rack_request.request_method == "CONNECT"
 
-        finished(exchange)
+        finished(answer)
       rescue UpstreamError, RequestError => e
+        @server.hang_up if e.status == 400
         raise if @settings.raise_on_error
 
         finished(ErrorResponse.for(e, @rack_request))
@@ -41,19 +43,32 @@ module Rack
 
       private
 
-      def exchange
+      # What follows a CONNECT is meant for the tunnel.
+      def refused_tunnel
+        @server.hang_up
+        LocalAnswer.method_not_allowed(@settings)
+      end
+
+      def answer
         @request = Request.new(@target, @rack_request, @server)
         @log.start(@request.fields)
+        local = LocalAnswer.to(@request, @settings) or return exchange
+
+        @log.finish(local.first, NOTHING)
+        local
+      rescue Error => e
+        @log.failed(e, e.status, @session&.report || NOTHING)
+        raise
+      end
+
+      def exchange
         open_session
         head = @session.head
         @log.head(head, @session.report)
         refuse_5xx(head.first)
-        answer = Response.new(head, @session, @server, @log).to_a
-      rescue Error => e
-        @log.failed(e, e.status, @session&.report || NOTHING)
-        raise
+        response = Response.new(head, @session, @server, @log).to_a
       ensure
-        @session&.close unless answer
+        @session&.close unless response
       end
 
       # A thread that is killed here must not lose an exchange that nobody closes. Nothing waits.

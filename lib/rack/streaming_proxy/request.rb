@@ -14,14 +14,21 @@ module Rack
       # @api private
       attr_reader :input
 
+      # @return [Hash]
+      # @api private
+      attr_reader :env
+
       # @param target [Target]
-      # @param rack_request [Rack::Request]
+      # @param rack_request [ClientRequest]
       # @param server [Server::Generic] the adaptation for the application server
       # @raise [RequestError] if it cannot be sent as HTTP
       def initialize(target, rack_request, server = Server.for(rack_request.env))
         @target = target
         @env = rack_request.env
         @server = server
+        @host = rack_request.host_authority
+        check_hosts(@env["HTTP_HOST"].to_s, rack_request.target_authority)
+        check_asterisk
         @input = Input.new(@env, server)
       end
 
@@ -31,11 +38,30 @@ module Rack
       # @return [Array<Array(String, String)>] the client's headers, in order, without Host
       def fields
         @fields ||= begin
-          fields = @env.filter_map { |key, value| [header_name(key), value.to_s] if header?(key) }
+          fields = @env.filter_map { |key, value| field(key, value.to_s) if header?(key) }
           type = @env["CONTENT_TYPE"]
           type.to_s.empty? ? fields : fields.push(["Content-Type", type])
         end
       end
+
+      # @return [Integer, nil] how often a TRACE or OPTIONS may still be passed on
+      # @raise [RequestError] if that cannot be told: a limit is not guessed
+      # @api private
+      def max_forwards
+        value = @env["HTTP_MAX_FORWARDS"]
+        return unless value && %w[TRACE OPTIONS].include?(http_method)
+
+        value.b.match?(/\A\d{1,18}\z/) ? value.to_i : refuse("Max-Forwards is no number")
+      end
+
+      # @return [String] the client's version of HTTP, such as `"1.1"`
+      # @api private
+      def http_version = @server.http_version
+
+      # @param key [String] of the env
+      # @return [String]
+      # @api private
+      def self.header_name(key) = key.delete_prefix("HTTP_").tr("_", "-")
 
       # Opens the exchange; nothing is waited for.
       #
@@ -52,20 +78,41 @@ module Rack
       # Not the client's headers: what the server derives from the request line, and the lengths,
       # which are computed.
       NOT_HEADERS = %w[HTTP_HOST HTTP_VERSION HTTP_CONTENT_LENGTH HTTP_CONTENT_TYPE].freeze
-      private_constant :NOT_HEADERS
+      # `uri-host [":" port]`, without a user name; a comma stands between what were several.
+      HOST = /\A(?:\[[\h:.]+\]|(?:[\w.~!$&'()*+;=-]|%\h\h)+)(?::\d*)?\z/n
+      private_constant :NOT_HEADERS, :HOST
+
+      # RFC 9112 section 3.2: what is not one host is refused, also where it would not count.
+      def check_hosts(field, named)
+        refuse("Host is malformed") unless field.empty? || host?(field)
+        refuse("target has a malformed host") unless named.nil? || host?(named)
+      end
+
+      def check_asterisk
+        target = @env["REQUEST_URI"] || @env["PATH_INFO"]
+        refuse("target is \"*\", which is for OPTIONS alone") if
+          target == "*" && http_method != "OPTIONS"
+      end
+
+      def host?(text) = HOST.match?(text.b)
+
+      def refuse(what)
+        raise RequestError, "the request's #{what}"
+      end
 
       def header?(key)
         key.start_with?("HTTP_") && !NOT_HEADERS.include?(key)
       end
 
-      def header_name(key)
-        key.delete_prefix("HTTP_").tr("_", "-")
+      def field(key, value)
+        value = (max_forwards - 1).to_s if key == "HTTP_MAX_FORWARDS" && max_forwards&.positive?
+        [Request.header_name(key), value]
       end
 
       def client(settings)
         believing = settings.x_forwarded != :replace
         scheme = believing ? @env["rack.url_scheme"] : @server.scheme
-        [@env["REMOTE_ADDR"], scheme, @env["HTTP_HOST"], @server.http_version]
+        [@env["REMOTE_ADDR"], scheme, @host, http_version]
       end
     end
   end

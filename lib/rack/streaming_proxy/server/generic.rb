@@ -50,6 +50,10 @@ module Rack
         # @return [Array(Integer, Hash, #each)] the answer as this server is to get it
         def finish(answer, _input) = answer
 
+        # Has the server close the client's connection after the answer: where the request ends is
+        # not known, and what follows is no request to believe (RFC 9112 section 6.3).
+        def hang_up; end
+
         # Makes a truncation visible that the exception in `each` alone would not show.
         #
         # @param _length [Integer, nil] the body's length, if known

@@ -32,7 +32,12 @@ module Rack
 
         # Such a body ends with the connection, or the client would wait for ever.
         def prepare(length)
-          @env["HTTP_CONNECTION"] = "close" if @http10 && length.nil?
+          hang_up if @http10 && length.nil?
+        end
+
+        # Puma leaves the body of a coding that it does not know for the next request.
+        def hang_up
+          @env["HTTP_CONNECTION"] = "close"
         end
 
         # TCP_NODELAY pushes what TCP_CORK holds back and leaves the cork in: bulk stays in full
