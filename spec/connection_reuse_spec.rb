@@ -47,6 +47,36 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and reuse of connections" do
     end
   end
 
+  # What the client sent, what the upstream answered: one of them makes the connection somebody's.
+  {
+    "a client has authenticated with NTLM" => ["NTLM TlRMTVNTUAAB", "200 OK\r\nX-A: b"],
+    "a client has authenticated with Negotiate" => ["negotiate YIIGhgYGK", "200 OK\r\nX-A: b"],
+    "the upstream asks for NTLM" => [nil, "401 Who\r\nWWW-Authenticate: NTLM"],
+    "the upstream asks for Negotiate among others" =>
+      [nil, "401 Who\r\nWWW-Authenticate: Basic realm=\"x\", Negotiate"]
+  }.each do |what, (authorization, answer)|
+    it "does not reuse a connection on which #{what}", id: "HH13" do
+      upstream = serving { "HTTP/1.1 #{answer}\r\nContent-Length: 2\r\n\r\nok" }
+      env = authorization ? { "HTTP_AUTHORIZATION" => authorization } : {}
+      2.times { expect(fetch(linted { upstream.url }, "/", env.dup).body).to eq("ok") }
+      fetch(linted { upstream.url })
+      sent = upstream.connections.map { |connection| connection.heads.size }
+      expect(sent).to eq([1, 1, 1])
+    end
+  end
+
+  it "does not reuse a connection on which headers: authenticates with NTLM", id: "HH13" do
+    upstream = serving { [200, {}, "ok"] }
+    2.times { fetch(linted(headers: { "Authorization" => "NTLM TlRM" }) { upstream.url }) }
+    expect(upstream.connections.size).to eq(2)
+  end
+
+  it "reuses a connection after authentication that is the request's own", id: "HH13" do
+    upstream = serving { [200, { "WWW-Authenticate" => "Bearer scope=\"ntlm\"" }, "ok"] }
+    2.times { fetch(linted { upstream.url }, "/", "HTTP_AUTHORIZATION" => "Basic TlRMTQ==") }
+    expect(upstream.connections.size).to eq(1)
+  end
+
   it "does not reuse a connection whose body was not read to its end", id: "CN2" do
     upstream = start_upstream do |connection|
       connection.read_head

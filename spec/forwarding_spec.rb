@@ -49,6 +49,25 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and forwarding" do
     end
   end
 
+  describe "X-Forwarded-For of a peer that has no address" do
+    [nil, ""].each do |address|
+      it "is what came, with nothing added (REMOTE_ADDR #{address.inspect})", id: "FW5" do
+        env = { "REMOTE_ADDR" => address, "HTTP_X_FORWARDED_FOR" => "10.0.0.1" }
+        expect(forwarded(env).all("x-forwarded-for")).to eq(["10.0.0.1"])
+        expect(forwarded(env, x_forwarded: :replace).names).not_to include("x-forwarded-for")
+      end
+    end
+  end
+
+  it "keeps what names a request and its trace, and invents none", id: "FW9" do
+    named = { "HTTP_X_REQUEST_ID" => "r-1", "HTTP_X_REQUEST_START" => "t=1",
+              "HTTP_TRACESTATE" => "a=b",
+              "HTTP_TRACEPARENT" => "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" }
+    head = forwarded(named.dup)
+    named.each { |key, value| expect(head[key.delete_prefix("HTTP_").tr("_", "-")]).to eq(value) }
+    expect(forwarded.names).not_to include("x-request-id", "x-request-start", "traceparent")
+  end
+
   describe "X-Forwarded-Proto and -Host" do
     let(:env) { { "HTTP_HOST" => "front.test", "rack.url_scheme" => "https" } }
     let(:inbound) do

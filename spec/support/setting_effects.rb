@@ -16,7 +16,7 @@ module SettingEffects
     total_timeout: 0.2, verify_ssl: false, ca_file: :authority, max_idle_connections: 1,
     idle_connection_timeout: 0.2, log_verbosity: :high, http2: :always, socket: :unix_socket,
     max_connections: 1, connection_wait: 0.2, max_waiting_requests: 0, max_connection_age: 0.001,
-    max_connection_requests: 1
+    max_connection_requests: 1, allow_trace: false
   }.freeze
   # Values that are made when they are needed.
   MADE = { authority: ->(example) { example.authority.file },
@@ -82,6 +82,12 @@ module SettingEffects
     expect(fetch(app.call(tls_upstream.url)).body).to eq("secure")
   end
   alias effect_of_ca_file effect_of_verify_ssl
+
+  def effect_of_allow_trace(app)
+    upstream = serving { [200, {}, ""] }
+    expect(fetch(app.call(upstream.url), "/", method: "TRACE").status).to eq(405)
+    expect(upstream.connections).to be_empty
+  end
 
   def effect_of_log_verbosity(app)
     logger = InProcessCalls::RecordingLogger.new

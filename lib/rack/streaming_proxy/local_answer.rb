@@ -9,7 +9,8 @@ module Rack
       METHODS = %w[GET HEAD POST PUT PATCH DELETE OPTIONS TRACE].freeze
       # What a trace of the way is read for. Which other fields are secrets only their owners know,
       # so none of them is reflected (RFC 9110 section 9.3.8).
-      REFLECTED = %w[HTTP_HOST HTTP_VIA HTTP_MAX_FORWARDS].freeze
+      REFLECTED = { "HTTP_HOST" => "Host", "HTTP_VIA" => "Via",
+                    "HTTP_MAX_FORWARDS" => "Max-Forwards" }.freeze
       private_constant :METHODS, :REFLECTED
 
       # @param request [Request]
@@ -39,8 +40,7 @@ module Rack
       def self.reflection(request)
         env = request.env
         line = "TRACE #{env["REQUEST_URI"] || env["PATH_INFO"]} HTTP/#{request.http_version}\r\n"
-        fields = REFLECTED.select { |key| env[key] }
-        lines = fields.map { |key| "#{Request.header_name(key)}: #{env[key]}\r\n" }
+        lines = REFLECTED.filter_map { |key, name| "#{name}: #{env[key]}\r\n" if env[key] }
         text = "#{[line, *lines].map(&:b).join}\r\n"
         [200, RackHeaders.from([%w[content-type message/http]], text.bytesize), [text]]
       end

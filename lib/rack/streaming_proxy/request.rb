@@ -58,11 +58,6 @@ module Rack
       # @api private
       def http_version = @server.http_version
 
-      # @param key [String] of the env
-      # @return [String]
-      # @api private
-      def self.header_name(key) = key.delete_prefix("HTTP_").tr("_", "-")
-
       # Opens the exchange; nothing is waited for.
       #
       # @param settings [Configuration]
@@ -106,7 +101,7 @@ module Rack
 
       def field(key, value)
         value = (max_forwards - 1).to_s if key == "HTTP_MAX_FORWARDS" && max_forwards&.positive?
-        [Request.header_name(key), value]
+        [key.delete_prefix("HTTP_").tr("_", "-"), value]
       end
 
       def client(settings)
