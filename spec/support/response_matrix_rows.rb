@@ -91,6 +91,9 @@ ResponseMatrix.fill do
 
   # Statuses without a body (RFC 9110 sections 15.3.5, 15.3.6, 15.4.5)
   passes "204", response(status: "204 No Content"), "", status: 204, id: "RS1"
+  passes "204 with a length whose body has not come",
+         response("Content-Length: 3", status: "204 No Content"), "",
+         status: 204, reused: false, id: "RS1"
   passes "204 with a length and a body",
          response("Content-Length: 3", status: "204 No Content", body: "abc"), "",
          status: 204, reused: false, id: "RS1"
