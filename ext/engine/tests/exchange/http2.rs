@@ -51,6 +51,19 @@ fn cn10_many_requests_share_one_connection() {
 }
 
 #[test]
+fn rq14_options_of_the_whole_server_has_an_asterisk_for_its_path() {
+    let upstream = Http2Upstream::start(&Builder::new(), |asked: Asked| async move {
+        let path = asked.request.uri().path().to_owned();
+        asked.answer(path);
+    });
+    let client = client();
+    let url = upstream.url.trim_end_matches('/');
+    let mut reader = Reader::open_as(&client, "OPTIONS", url, BodyKind::None, policy());
+    assert_eq!(reader.head().expect("a head").status, 200);
+    assert_eq!(reader.body().0, b"*");
+}
+
+#[test]
 fn cn10_sends_authority_and_no_connection_specific_field() {
     let upstream = Http2Upstream::start(&Builder::new(), |mut asked: Asked| async move {
         let body = asked.body().await.expect("a body");
