@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 RSpec.describe Rack::StreamingProxy::Proxy, "and https" do
-  let(:authority) { TestAuthority.new }
+  include TlsPeers
 
-  def secure(**certificate)
-    serving(tls: authority.context(**certificate)) { |request| [200, {}, "got #{request.body}"] }
+  def status_of(url, **settings)
+    fetch(linted(ca_file: authority.file, **settings) { url }).status
   end
 
   it "reaches an upstream that the given authority vouches for", id: "CN7" do
@@ -16,71 +16,138 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and https" do
 
   it "verifies the name that the URL says", id: "CN7" do
     upstream = secure(names: "DNS:localhost")
-    app = linted(ca_file: authority.file) { |request| "https://#{request.path[1..]}:#{upstream.port}/" }
-    expect(fetch(app, "/localhost").status).to eq(200)
-    expect(fetch(app, "/127.0.0.1").status).to eq(502)
+    expect(status_of("https://localhost:#{upstream.port}/")).to eq(200)
+    expect(status_of(upstream.url)).to eq(502)
   end
 
-  it "answers 502 when another authority signed", id: "CN7" do
-    other = TestAuthority.new("Other")
-    expect(fetch(linted(ca_file: other.file) { secure.url }).status).to eq(502)
+  it "verifies the address that the URL says", id: "CN7" do
+    upstream = secure(names: "IP:127.0.0.1")
+    expect(status_of(upstream.url)).to eq(200)
+    expect(status_of("https://localhost:#{upstream.port}/")).to eq(502)
   end
 
-  it "answers 502 by default to an authority that the system does not know", id: "CN7" do
+  it "does not take an address for a name", id: "CN7" do
+    expect(status_of(secure(names: "DNS:127.0.0.1").url)).to eq(502)
+  end
+
+  it "does not look for the name in the subject", id: "CN7" do
+    upstream = serving(tls: authority.issue("localhost").context) { [200, {}, ""] }
+    expect(status_of("https://localhost:#{upstream.port}/")).to eq(502)
+  end
+
+  it "does not trust the system's authorities beside those of ca_file, or the reverse",
+     id: "CN7" do
     upstream = secure
-    expect(fetch(linted { upstream.url }).status).to eq(502)
+    expect(status_of(upstream.url, ca_file: TestAuthority.new("Other").file)).to eq(502)
+    expect(status_of(upstream.url, ca_file: nil)).to eq(502)
     expect(upstream.requests).to be_empty
   end
 
-  it "answers 502 to an expired certificate", id: "CN7" do
-    upstream = secure(not_after: Time.now - 60)
-    expect(fetch(linted(ca_file: authority.file) { upstream.url }).status).to eq(502)
+  it "trusts every authority of a ca_file with several", id: "CN7" do
+    both = TestCertificate.file(TestAuthority.new("Other").pem, authority.pem)
+    expect(status_of(secure.url, ca_file: both)).to eq(200)
+  end
+
+  # Those that OpenSSL makes say of themselves that they are an authority's.
+  [{}, { "basicConstraints" => "critical,CA:TRUE" }].each do |extensions|
+    describe "with a self-signed certificate as ca_file (#{extensions})" do
+      def own(names: TestAuthority::NAMES, extensions: {}, **options)
+        all = { "subjectAltName" => names }.merge(extensions)
+        TestCertificate.new("own", extensions: all, **options)
+      end
+
+      def status_with(certificate)
+        upstream = serving(tls: certificate.context) { [200, {}, ""] }
+        status_of(upstream.url, ca_file: certificate.file)
+      end
+
+      it "reaches the upstream that shows it", id: "CN7" do
+        expect(status_with(own(extensions:))).to eq(200)
+      end
+
+      it "verifies the name", id: "CN7" do
+        expect(status_with(own(extensions:, names: "DNS:other.test"))).to eq(502)
+      end
+
+      it "verifies the time", id: "CN7" do
+        expect(status_with(own(extensions:, valid: -7200..-60))).to eq(502)
+      end
+
+      it "does not reach one that shows another of the same name", id: "CN7" do
+        upstream = serving(tls: own(extensions:).context) { [200, {}, ""] }
+        expect(status_of(upstream.url, ca_file: own(extensions:).file)).to eq(502)
+      end
+    end
   end
 
   it "asks nothing of the certificate with verify_ssl: false", id: "CN7" do
-    upstream = secure(names: "DNS:other.test", not_after: Time.now - 60)
+    upstream = secure(names: "DNS:other.test", valid: -7200..-60)
     expect(fetch(linted(verify_ssl: false) { upstream.url }).status).to eq(200)
+    own = serving(tls: TestCertificate.new("own").context) { [200, {}, ""] }
+    expect(fetch(linted(verify_ssl: false) { own.url }).status).to eq(200)
   end
 
-  it "reuses a TLS connection" do
-    upstream = secure
-    3.times { fetch(linted(ca_file: authority.file) { upstream.url }) }
-    expect(upstream.connections.size).to eq(1)
-  end
-
-  it "takes a fresh connection for GET when a pooled one ends with close_notify", id: "CN3" do
-    count = 0
-    upstream = start_upstream(tls: authority.context) do |connection|
-      next connection.serve { [200, {}, "fresh"] } if (count += 1) > 1
-
-      connection.read_request
-      connection.respond(200, {}, "first")
-      connection.read_head # its keep-alive time is over as the next request comes
+  it "speaks TLS 1.2 and 1.3, and with min_tls_version only what is new enough", id: "CN7" do
+    upstreams = %w[1.2 1.3].map { |version| secure(&only(version)) }
+    all = %w[1.2 1.3] + %w[TLS1_2 TLS1_3].map(&:to_sym)
+    statuses = all.map do |least|
+      upstreams.map { |upstream| status_of(upstream.url, min_tls_version: least) }
     end
-    app = linted(ca_file: authority.file) { upstream.url }
-    answers = Array.new(2) { fetch(app) }
-    expect(answers.map { |answer| [answer.status, answer.body] })
-      .to eq([[200, "first"], [200, "fresh"]])
+    expect(statuses).to eq([[200, 200], [502, 200], [200, 200], [502, 200]])
   end
 
-  it "does not send SNI and verification by Host", id: "FW1" do
-    upstream = secure(names: "DNS:localhost")
-    app = linted(ca_file: authority.file, preserve_host: true) do
-      "https://localhost:#{upstream.port}/"
-    end
-    expect(fetch(app, "/", "HTTP_HOST" => "front.test").status).to eq(200)
-    expect(upstream.wait_for_request["host"]).to eq("front.test")
-  end
+  describe "the server name in the handshake" do
+    let(:names) { [] }
 
-  it "takes an end without close_notify for a truncation", id: "ST3" do
-    upstream = start_upstream(tls: authority.context) do |connection|
-      connection.read_head
-      connection.write("HTTP/1.1 200 OK\r\n\r\npart")
-      connection.io.to_io.shutdown(:WR)
-      connection.wait_for_end
+    # An upstream that notes the names that are sent.
+    def noting(certified)
+      secure(names: certified) do |context|
+        context.servername_cb = proc { |_socket, name| (names << name) && nil }
+      end
     end
-    expect { fetch(bare(ca_file: authority.file) { upstream.url }) }
-      .to raise_error(Rack::StreamingProxy::BodyError)
+
+    it "is the URL's host", id: "CN7" do
+      upstream = noting("DNS:localhost")
+      expect(status_of("https://localhost:#{upstream.port}/")).to eq(200)
+      expect(names).to eq(["localhost"])
+    end
+
+    it "is none for an address", id: "CN7" do
+      upstream = noting("IP:127.0.0.1")
+      expect(status_of(upstream.url)).to eq(200)
+      expect(names).to be_empty
+    end
+
+    it "is none with tls_sni: false, and the URL's host is verified", id: "CN7" do
+      upstream = noting("DNS:localhost")
+      expect(status_of("https://localhost:#{upstream.port}/", tls_sni: false)).to eq(200)
+      expect(status_of(upstream.url, tls_sni: false)).to eq(502)
+      expect(names).to be_empty
+    end
+
+    it "is that of tls_sni, which is verified", id: "CN7" do
+      upstream = noting("DNS:inner.test")
+      expect(status_of(upstream.url, tls_sni: "inner.test")).to eq(200)
+      expect(status_of("https://localhost:#{upstream.port}/", tls_sni: "inner.test")).to eq(200)
+      expect(status_of(upstream.url, tls_sni: "other.test")).to eq(502)
+      expect(names).to eq(%w[inner.test inner.test other.test])
+    end
+
+    it "is sent, but not verified, with verify_ssl: false", id: "CN7" do
+      upstream = noting("DNS:inner.test")
+      expect(status_of(upstream.url, verify_ssl: false, tls_sni: "other.test")).to eq(200)
+      expect(names).to eq(["other.test"])
+    end
+
+    it "is not the client's Host", id: "FW1" do
+      upstream = noting("DNS:localhost")
+      app = linted(ca_file: authority.file, preserve_host: true) do
+        "https://localhost:#{upstream.port}/"
+      end
+      expect(fetch(app, "/", "HTTP_HOST" => "front.test").status).to eq(200)
+      expect(upstream.wait_for_request["host"]).to eq("front.test")
+      expect(names).to eq(["localhost"])
+    end
   end
 
   it "streams over TLS as it comes" do

@@ -2,12 +2,14 @@
 
 require_relative "connection_effects"
 require_relative "timeout_effects"
+require_relative "tls_effects"
 
 # For each setting: a value other than its default, and what an upstream or a caller sees of it.
 # An effect is a method that gets a way to build a proxy from settings and a URL.
 module SettingEffects
   include ConnectionEffects
   include TimeoutEffects
+  include TlsEffects
 
   VALUES = {
     num_retries_on_5xx: 1, retry_delay: 0.3, raise_on_5xx: true, raise_on_error: true,
@@ -16,10 +18,13 @@ module SettingEffects
     total_timeout: 0.2, verify_ssl: false, ca_file: :authority, max_idle_connections: 1,
     idle_connection_timeout: 0.2, log_verbosity: :high, http2: :always, socket: :unix_socket,
     max_connections: 1, connection_wait: 0.2, max_waiting_requests: 0, max_connection_age: 0.001,
-    max_connection_requests: 1, allow_trace: false
+    max_connection_requests: 1, tls_sni: "inner.test", client_cert: :client_file,
+    client_key: :client_key, min_tls_version: "1.3", allow_trace: false
   }.freeze
   # Values that are made when they are needed.
   MADE = { authority: ->(example) { example.authority.file },
+           client_file: ->(example) { example.client_file },
+           client_key: ->(example) { example.client.key_file },
            unix_socket: ->(example) { example.unix_socket } }.freeze
 
   # @param build [#call] gets settings and a URL, returns an application
@@ -29,10 +34,6 @@ module SettingEffects
     public_send("effect_of_#{setting}", lambda { |url, more = {}|
       build.call({ setting => value }.merge(more), url)
     })
-  end
-
-  def authority
-    @authority ||= TestAuthority.new
   end
 
   def effect_of_num_retries_on_5xx(app)
@@ -78,11 +79,6 @@ module SettingEffects
     expect(fetch(app.call(upstream.url))["X-Sendfile"]).to eq("/x")
   end
 
-  def effect_of_verify_ssl(app)
-    expect(fetch(app.call(tls_upstream.url)).body).to eq("secure")
-  end
-  alias effect_of_ca_file effect_of_verify_ssl
-
   def effect_of_allow_trace(app)
     upstream = serving { [200, {}, ""] }
     expect(fetch(app.call(upstream.url), "/", method: "TRACE").status).to eq(405)
@@ -102,9 +98,5 @@ module SettingEffects
     upstream = serving { [200, {}, ""] }
     fetch(app.call(upstream.url), "/", "HTTP_HOST" => "front.test")
     upstream.wait_for_request
-  end
-
-  def tls_upstream
-    serving(tls: authority.context) { [200, {}, "secure"] }
   end
 end

@@ -1,55 +1,44 @@
 # frozen_string_literal: true
 
-require "openssl"
-require "tempfile"
-
-# A certificate authority of the specs and the TLS contexts of servers that it vouches for.
+# A certificate authority of the specs: certificates that it vouches for, and the TLS contexts of
+# servers with them.
 class TestAuthority
-  attr_reader :certificate
+  NAMES = "IP:127.0.0.1, DNS:localhost"
+  EXTENSIONS = { "basicConstraints" => "CA:TRUE", "keyUsage" => "keyCertSign, cRLSign" }.freeze
 
   def initialize(name = "Test Authority")
-    @key = OpenSSL::PKey::EC.generate("prime256v1")
-    @name = OpenSSL::X509::Name.parse("/CN=#{name}")
-    @certificate = issue(@name, @key, { "basicConstraints" => "CA:TRUE",
-                                        "keyUsage" => "keyCertSign, cRLSign" })
+    @own = TestCertificate.new(name, extensions: EXTENSIONS)
   end
 
   # @return [String] path of a PEM file with this authority's certificate
   def file
-    @file ||= Tempfile.new(["authority", ".pem"]).tap do |file|
-      file.write(@certificate.to_pem)
-      file.close
-    end
-    @file.path
+    @own.file
   end
 
+  # @return [String] the same text
+  def pem
+    @own.certificate.to_pem
+  end
+
+  # @param options [Hash] as for TestCertificate.new
+  # @return [TestCertificate]
+  def issue(name, **options)
+    TestCertificate.new(name, issuer: @own, **options)
+  end
+
+  # @param options [Hash] as for TestCertificate.new
   # @return [OpenSSL::SSL::SSLContext] of a server with a certificate for these names
-  def context(names: "IP:127.0.0.1, DNS:localhost", not_after: Time.now + 3600)
-    key = OpenSSL::PKey::EC.generate("prime256v1")
-    OpenSSL::SSL::SSLContext.new.tap do |context|
-      context.key = key
-      context.cert = issue(OpenSSL::X509::Name.parse("/CN=upstream"), key,
-                           { "subjectAltName" => names }, not_after:)
+  def context(names: NAMES, **options)
+    issue("upstream", extensions: { "subjectAltName" => names }, **options).context
+  end
+
+  # @return [OpenSSL::SSL::SSLContext] the same, of a server that takes only clients with a
+  #   certificate of this authority
+  def strict_context(**options)
+    context(**options).tap do |context|
+      context.verify_mode = OpenSSL::SSL::VERIFY_PEER | OpenSSL::SSL::VERIFY_FAIL_IF_NO_PEER_CERT
+      context.cert_store = OpenSSL::X509::Store.new.add_cert(@own.certificate)
+      context.session_id_context = "specs" # without it such a server resumes no session
     end
-  end
-
-  private
-
-  def issue(subject, key, extensions, not_after: Time.now + 3600)
-    certificate = OpenSSL::X509::Certificate.new
-    certificate.version = 2
-    certificate.serial = rand(1 << 64)
-    certificate.subject = subject
-    certificate.issuer = @name
-    certificate.public_key = key
-    certificate.not_before = Time.now - 7200
-    certificate.not_after = not_after
-    extend_and_sign(certificate, extensions)
-  end
-
-  def extend_and_sign(certificate, extensions)
-    factory = OpenSSL::X509::ExtensionFactory.new
-    extensions.each { |name, value| certificate.add_extension(factory.create_ext(name, value)) }
-    certificate.sign(@key, OpenSSL::Digest.new("SHA256"))
   end
 end

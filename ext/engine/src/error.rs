@@ -7,6 +7,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use crate::tls;
+
 /// What went wrong, which decides the status that the client sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -124,6 +126,10 @@ impl Failure {
 
     /// What came when HTTP/2 was to begin.
     pub(crate) fn http2_refused(upstream: &str, err: &hyper::Error) -> Self {
+        // Of what TLS refuses now, such as our certificate, h2 leaves kind and text.
+        if let Some(io) = io_of(err).filter(|io| io.kind() == io::ErrorKind::InvalidData) {
+            return Failure::new(Kind::Tls, Phase::Tls, upstream, io.to_string());
+        }
         let detail = format!("does not speak HTTP/2: {}", last_source(err));
         Failure::new(Kind::Protocol, Phase::Connect, upstream, detail)
     }
@@ -131,14 +137,12 @@ impl Failure {
     /// What hyper reports while the head is awaited or the body is read.
     pub(crate) fn http(phase: Phase, upstream: &str, err: &hyper::Error) -> Self {
         let before = if phase == Phase::Head { "before it answered" } else { "in mid-body" };
-        let http2 = source_of::<h2::Error>(err);
-        if let Some(http2) = http2.filter(|http2| !http2.is_io()) {
+        if let Some(http2) = source_of::<h2::Error>(err).filter(|http2| !http2.is_io()) {
             return Failure::new(Kind::Protocol, phase, upstream, http2_detail(http2, before));
         }
-        if let Some(io) = source_of::<io::Error>(err).or_else(|| http2.and_then(h2::Error::get_io))
-        {
-            if source_of::<rustls::Error>(io).is_some() {
-                return Failure::io(Kind::Tls, Phase::Tls, upstream, "broke TLS", io);
+        if let Some(io) = io_of(err) {
+            if let Some(broken) = source_of::<tls::Broken>(io) {
+                return Failure::new(Kind::Tls, Phase::Tls, upstream, broken.to_string());
             }
             let what = match io.kind() {
                 io::ErrorKind::ConnectionReset => format!("reset the connection {before}"),
@@ -191,6 +195,11 @@ pub(crate) fn is_unprocessed(err: &hyper::Error) -> bool {
 /// Whether the upstream gave this one request up, and not the connection.
 pub(crate) fn is_stream_reset(err: &hyper::Error) -> bool {
     source_of::<h2::Error>(err).is_some_and(h2::Error::is_reset)
+}
+
+/// The I/O error behind what hyper reports.
+fn io_of(err: &hyper::Error) -> Option<&io::Error> {
+    source_of::<io::Error>(err).or_else(|| source_of::<h2::Error>(err)?.get_io())
 }
 
 fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {

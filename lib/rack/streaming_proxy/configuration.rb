@@ -127,8 +127,13 @@ module Rack
       end
 
       # @param layers [Array<Hash{Symbol => Object}>] checked settings, the last one winning
+      # @raise [ConfigurationError] for settings that will not do together
       def initialize(*layers)
         @settings = self.class.merge(*layers)
+        if @settings[:client_key] && !@settings[:client_cert]
+          raise ConfigurationError, "client_key: there is no client_cert that it could fit"
+        end
+
         @policy = Native::Policy.new(for_engine)
         freeze
       end

@@ -14,7 +14,6 @@ use std::sync::atomic::AtomicBool;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -30,7 +29,7 @@ use crate::resolver::Resolver;
 use crate::socket::Socket;
 use crate::stats::Stats;
 use crate::target::Target;
-use crate::tls::TlsConfigs;
+use crate::tls::{self, TlsConfigs};
 
 /// hyper's buffer for one read or for writes that wait. Bounds a response's head, and with the
 /// queues what is held for a client that has stopped reading.
@@ -142,16 +141,17 @@ impl Dial<'_> {
         }
         self.step = Step::Tls;
         let origin = self.target.origin();
-        let refuse = |detail: &str| Failure::new(Kind::Tls, Phase::Tls, &origin, detail);
-        let connector = self.connector.tls.connector(&self.policy.tls, self.policy.http2).await;
-        let connector = connector.map_err(|detail| refuse(&detail))?;
-        let name = ServerName::try_from(self.target.host().to_owned())
-            .map_err(|_| refuse("has a host that no certificate can name"))?;
+        let refuse = |detail: String| Failure::new(Kind::Tls, Phase::Tls, &origin, detail);
+        let settings = &self.policy.tls;
+        let connector = self.connector.tls.connector(settings, self.policy.http2).await;
+        let connector = connector.map_err(refuse)?;
+        let name = tls::server_name(self.target.host(), &settings.sni).map_err(refuse)?;
         let stream =
             connector.connect(name, socket).await.map_err(|err| tls_failure(self.target, &err))?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let stream = tls::Stream::new(stream);
+        let http2 = stream.is_http2();
         if !http2 && self.policy.http2 == Http2::Always {
-            return Err(refuse("does not offer HTTP/2 (http2: :always)"));
+            return Err(refuse("does not offer HTTP/2 (http2: :always)".to_owned()));
         }
         self.speak(stream, http2, peer, write_failed).await
     }
@@ -233,12 +233,13 @@ fn refused(target: &Target, err: &io::Error) -> Failure {
 }
 
 fn tls_failure(target: &Target, err: &io::Error) -> Failure {
-    let what = match err.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_)) => "has a certificate that is not accepted",
-        Some(_) => "failed the TLS handshake",
-        None => "broke off the TLS handshake",
-    };
-    Failure::io(Kind::Tls, Phase::Tls, &target.origin(), what, err)
+    let origin = target.origin();
+    if let Some(err) = err.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Failure::new(Kind::Tls, Phase::Tls, &origin, tls::of_handshake(err));
+    }
+    let what = "broke the TLS handshake off: it may demand another server name (tls_sni), or \
+                speak no TLS on this port";
+    Failure::io(Kind::Tls, Phase::Tls, &origin, what, err)
 }
 
 fn late(target: &Target, step: Step, seconds: f64) -> Failure {
