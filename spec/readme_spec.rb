@@ -10,6 +10,7 @@ RSpec.describe "The README" do
     "ruby" => {
       usage: "# config.ru", gemfile: 'gem "rack-streaming-proxy"', rails: "config.streaming_proxy.",
       targets: "case request.path", subclass: "class SearchProxy", settings: "timeout: 10",
+      tls: "client_cert:",
       rescue: "rescue Rack::StreamingProxy::Failure", stats: "Rack::StreamingProxy.stats"
     },
     "console" => { curl: "$ puma", demo: "$ bin/demo", tests: "$ bin/test" },
@@ -25,13 +26,15 @@ RSpec.describe "The README" do
 
   # The same with the upstream of the example in place of the hosts that the README invents.
   def live(name, upstream)
-    code(name).gsub(%r{http://\w+\.internal}, upstream.url(""))
+    code(name).gsub(%r{https?://\w+\.internal}, upstream.url(""))
   end
 
   # Puma with an example as its config.ru, completed where it is only a part of one.
   # @param inside [String] what the application inside answers: a Ruby expression
-  def start_example(name, upstream, inside: '"inside"')
+  # @param files [Hash{String => String}] what takes the place of files by these names
+  def start_example(name, upstream, inside: '"inside"', files: {})
     text = live(name, upstream)
+    text = text.gsub(%r{"/etc/[\w/]+/([\w.]+)"}) { files.fetch(Regexp.last_match(1)).inspect }
     text = "require \"rack/streaming_proxy\"\n#{text}" unless text.include?("require")
     text += "\nrun ->(_env) { [200, {}, [#{inside}]] }\n" unless text.match?(/^run /)
     start_puma(text)
@@ -219,6 +222,17 @@ RSpec.describe "The README" do
     expect(head.names).not_to include("cookie")
     _, options, = use_of(code(:settings))
     expect(options).to include(timeout: 10)
+  end
+
+  it "shows a client certificate to an upstream that demands one" do
+    authority = TestAuthority.new
+    client = authority.issue("client")
+    upstream = serving(tls: authority.strict_context) { |request| [200, {}, request.head.target] }
+    files = { "ca.pem" => authority.file, "client.pem" => client.file,
+              "client.key" => client.key_file }
+    expect(get(start_example(:tls, upstream, files:), "/a?b").body).to eq("/a?b")
+    shown = upstream.connections.map { |connection| connection.io.peer_cert.serial }
+    expect(shown).to eq([client.certificate.serial])
   end
 
   describe "on rescuing" do

@@ -32,6 +32,10 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     total_timeout: [-1, [], 0],
     verify_ssl: ["false", :none],
     ca_file: [5, "/no/such/file.pem", "a\0b", "/proc/self/mem"],
+    tls_sni: ["", "a b", 5, "https://a.test", "a\nb"],
+    client_cert: [5, "/no/such/file.pem", __FILE__],
+    client_key: [5, "/no/such/file.pem", __FILE__],
+    min_tls_version: ["1.1", 1.4, :SSLv3, nil],
     max_idle_connections: [-1, "3", 1.5],
     idle_connection_timeout: [-1, "3", 1e19, 1e300, Float::NAN, Float::INFINITY]
   }
