@@ -50,7 +50,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and TLS identities" do
     "no server name" => -> { { tls_sni: false } },
     "another server name" => -> { { tls_sni: "inner.test" } },
     "a client certificate" => -> { { client_cert: client.file, client_key: client.key_file } },
-    "another min_tls_version" => -> { { min_tls_version: "1.3" } }
+    "another min_tls_version" => -> { { min_tls_version: "1.3" } },
+    "another http2" => -> { { http2: :never } }
   }
 
   another.each do |what, settings|
