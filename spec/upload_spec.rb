@@ -117,17 +117,6 @@ RSpec.describe "Uploads" do
       expect(client.read_chunk(within: 2)).to match(/\A[ab]{3,6}\z/)
     end
 
-    it "are asked for with 100 Continue when the client expects it" do
-      upstream = serving { |request| [200, {}, request.body] }
-      client = connect(server_for(:unicorn, upstream))
-      client.request("POST", "/", { "Content-Length" => "4", "Expect" => "100-continue" })
-      expect(client.read_head(within: 2).first_line).to eq("HTTP/1.1 100 Continue")
-      client.write("body")
-      response = client.read_response
-      expect([response.status, response.body]).to eq([200, "body"])
-      expect(upstream.wait_for_request["expect"]).to be_nil
-    end
-
     it "never look complete when the client leaves before the end", id: "RQ6" do
       result = EventQueue.new("end of the upload")
       upstream = start_upstream do |connection|

@@ -4,7 +4,7 @@
 //! most about `limit` bytes are held before the outbox waits, plus the one frame that crossed the
 //! limit; what a message costs beside its payload is counted. Everything that the reader must
 //! learn, in the order in which it happened, goes through this one queue: the head, chunks, a
-//! request to send the body again, the end.
+//! request to send the body again, the end. [`Announcer`] puts there what comes before the head.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::error::{Failure, Kind, Phase};
-use crate::headers::ResponseHead;
+use crate::headers::{Fields, ResponseHead};
 use crate::signal::Signal;
 
 /// What a queued message costs beside its payload, about: itself and its block in the queue.
@@ -37,6 +37,10 @@ pub(crate) enum Message {
     Chunk(Bytes),
     /// The body must be sent again from its first byte.
     Rewind,
+    /// The upstream wants the body of a request that expects to be asked for it.
+    Continue,
+    /// The fields of a 103 (RFC 8297).
+    EarlyHints(Fields),
     End(Result<(), Box<Failure>>),
 }
 
@@ -128,6 +132,11 @@ impl Outbox {
         }
     }
 
+    /// Another way in, for what comes before the head.
+    pub(crate) fn announcer(&self) -> Announcer {
+        Announcer { sender: self.sender.clone(), shared: self.shared.clone() }
+    }
+
     fn push(&mut self, message: Message) {
         self.dirty = true;
         // The reader's end may be gone already: nobody wants the message then.
@@ -141,6 +150,40 @@ impl Drop for Outbox {
         let defect = "could not be served: the engine's task ended without an answer";
         self.end(Err(Failure::new(Kind::Internal, Phase::Head, &self.upstream.clone(), defect)));
     }
+}
+
+/// Tells the reader what precedes the head, at once.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    sender: Sender<Message>,
+    shared: Arc<Shared>,
+}
+
+impl Announcer {
+    /// Says that the body is wanted.
+    pub(crate) fn proceed(&self) {
+        self.announce(Message::Continue);
+    }
+
+    /// Passes the fields of a 103 on. A reader that is far behind does not get them: they are
+    /// hints, and nothing here can wait.
+    pub(crate) fn early_hints(&self, fields: Fields) {
+        if self.shared.has_room() {
+            self.shared.queued.fetch_add(cost_of(&fields), Ordering::AcqRel);
+            self.announce(Message::EarlyHints(fields));
+        }
+    }
+
+    fn announce(&self, message: Message) {
+        let _ = self.sender.send(message);
+        self.shared.signal.notify();
+    }
+}
+
+/// What queued fields count for, in bytes.
+fn cost_of(fields: &Fields) -> usize {
+    let lines = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + OVERHEAD);
+    OVERHEAD + lines.sum::<usize>()
 }
 
 impl Shared {
@@ -162,7 +205,11 @@ impl Inbox {
     /// The next message, or `None` after arming the signal.
     pub(crate) fn next(&mut self) -> Option<Message> {
         self.peek()?;
-        self.ahead.pop_front()
+        let message = self.ahead.pop_front();
+        if let Some(Message::EarlyHints(fields)) = &message {
+            self.release(cost_of(fields));
+        }
+        message
     }
 
     /// Chunks that are here, up to `max` bytes together; empty if the next message is another.
@@ -271,5 +318,22 @@ mod tests {
         assert_eq!(inbox.chunks(4).expect("chunks").concat(), b"full");
         writer.await.expect("the writer goes on");
         assert_eq!(inbox.chunks(4).expect("chunks").concat(), b"more");
+    }
+
+    #[tokio::test]
+    async fn st10_hints_are_bounded_like_chunks() {
+        let (outbox, mut inbox) = pair(1000);
+        let fields = vec![(http::header::LINK, http::HeaderValue::from_static("</a>"))];
+        let announcer = outbox.announcer();
+        for _ in 0..100 {
+            announcer.early_hints(fields.clone());
+        }
+        let mut told = 0;
+        while let Some(Message::EarlyHints(_)) = inbox.next() {
+            told += 1;
+        }
+        assert!((1..10).contains(&told), "{told}");
+        announcer.early_hints(fields);
+        assert!(matches!(inbox.next(), Some(Message::EarlyHints(_))), "there is room again");
     }
 }

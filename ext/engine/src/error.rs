@@ -9,6 +9,9 @@ use std::io;
 
 use crate::tls;
 
+/// hyper's words for a head that it does not take.
+const TOO_LARGE: &str = "message head is too large";
+
 /// What went wrong, which decides the status that the client sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -145,6 +148,8 @@ impl Failure {
                 return Failure::new(Kind::Tls, Phase::Tls, upstream, broken.to_string());
             }
             let what = match io.kind() {
+                // hyper's own, of the chunk coding: the connection is sound.
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => chunk_coding(io),
                 io::ErrorKind::ConnectionReset => format!("reset the connection {before}"),
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
                     format!("closed the connection {before}")
@@ -153,7 +158,10 @@ impl Failure {
             };
             return Failure::io(Kind::Protocol, phase, upstream, &what, io);
         }
-        let detail = if err.is_parse() {
+        let detail = if err.is_parse() && err.to_string() == TOO_LARGE {
+            "sent more header lines than 1024, or 128 KiB of them (max_headers, max_header_bytes)"
+                .to_owned()
+        } else if err.is_parse() {
             format!("sent a malformed response: {}", last_source(err))
         } else if err.is_incomplete_message() || err.is_canceled() || err.is_closed() {
             format!("closed the connection {before}")
@@ -219,6 +227,17 @@ fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Op
         };
     }
     None
+}
+
+/// What is wrong with a chunked body, from hyper's words.
+fn chunk_coding(err: &io::Error) -> String {
+    let what = match err.to_string().as_str() {
+        "chunk extensions over limit" => "chunk extensions of 16 KiB or more",
+        "chunk trailers bytes over limit" => "trailer lines of 16 KiB or more",
+        "chunk trailers count overflow" => "more trailer lines than 1024 (max_headers)",
+        _ => "a malformed chunked body",
+    };
+    format!("sent {what}")
 }
 
 fn last_source(err: &(dyn StdError + 'static)) -> String {

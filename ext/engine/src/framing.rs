@@ -47,6 +47,16 @@ impl ResponseBody {
         }
     }
 
+    /// Checks a length that is known before the body comes against `max_response_body`.
+    pub(crate) fn within(self, most: Option<u64>) -> Result<(), String> {
+        match (self, most) {
+            (ResponseBody::Length(length), Some(most)) if length > most => Err(format!(
+                "announced a body of {length} bytes, {most} are allowed (max_response_body)"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether body bytes follow.
     pub(crate) fn follows(self) -> bool {
         !matches!(self, ResponseBody::None { .. })

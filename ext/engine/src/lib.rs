@@ -41,7 +41,7 @@ pub use destination::Destinations;
 pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};
 pub use headers::XForwarded;
-pub use headers::{ClientFacts, FieldOverride, Forwarding, RequestHead, ResponseHead};
+pub use headers::{ClientFacts, FieldOverride, Fields, Forwarding, RequestHead, ResponseHead};
 pub use policy::{
     ClientIdentity, Http2, Limits, Policy, PoolSettings, Retry, Sni, Timeouts, TlsSettings,
     TlsVersion,

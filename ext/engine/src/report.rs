@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::headers::Fields;
+
 /// One attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Attempt {
@@ -28,6 +30,8 @@ pub struct Report {
     pub bytes_up: u64,
     /// Body bytes that came from the upstream.
     pub bytes_down: u64,
+    /// The response's trailer fields, once its body has ended.
+    pub trailers: Fields,
 }
 
 /// The report while it is written.

@@ -46,8 +46,8 @@ fn start(ruby: &Ruby) -> Result<&'static Client, Error> {
 
 /// `open(target, request, policy)`: an Exchange, or the facts of a failure when the request cannot
 /// be sent as HTTP. `request` is `[method, fields, client, body, rewindable]`, with `fields`
-/// `[[name, value], ...]`, `client` `[address, scheme, host, version]`, and `body` nil, `:chunked`
-/// or a length in bytes.
+/// `[[name, value], ...]`, `client` `[address, scheme, host, version, early_hints?]`, and `body`
+/// nil, `:chunked` or a length in bytes.
 fn open(ruby: &Ruby, target: &Target, request: RArray, policy: &Policy) -> Result<Value, Error> {
     guarded(ruby, || {
         let (method, fields) = (bytes(request.entry(0)?)?, pairs(request.entry(1)?)?);
@@ -75,6 +75,7 @@ fn client_facts(facts: RArray) -> Result<ClientFacts, Error> {
         scheme: header_value(facts.entry(1)?)?,
         host: header_value(facts.entry(2)?)?,
         version: facts.entry(3)?,
+        early_hints: facts.entry(4)?,
     })
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use magnus::prelude::*;
 use magnus::{Error, RArray, RModule, RString, Ruby, Value, method};
 use streaming_engine::{
-    BodyEvent, Bytes, Exchange as EngineExchange, HeadEvent, ResponseHead, Written,
+    BodyEvent, Bytes, Exchange as EngineExchange, Fields, HeadEvent, ResponseHead, Written,
 };
 
 use crate::bell::Bell;
@@ -73,7 +73,8 @@ impl Exchange {
         guarded(ruby, || Ok(rb_self.live(ruby)?.bell.descriptor()))
     }
 
-    /// `[status, [[name, value], ...], length or nil, body?]`, `:again`, `:rewind` or a failure.
+    /// `[status, [[name, value], ...], length or nil, body?]`; before it `:rewind`, `:continue` or
+    /// `[:early_hints, [[name, value], ...]]`; `:again`, or a failure.
     fn head(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
         guarded(ruby, || {
             let live = rb_self.live(ruby)?;
@@ -82,6 +83,12 @@ impl Exchange {
             match event {
                 Ok(HeadEvent::Head(head)) => Ok(head_value(ruby, &head)?.as_value()),
                 Ok(HeadEvent::Rewind) => Ok(ruby.to_symbol("rewind").as_value()),
+                Ok(HeadEvent::Continue) => Ok(ruby.to_symbol("continue").as_value()),
+                Ok(HeadEvent::EarlyHints(fields)) => {
+                    let fields = pairs(ruby, &fields)?.as_value();
+                    let hints = ruby.to_symbol("early_hints").as_value();
+                    Ok(ruby.ary_new_from_values(&[hints, fields]).as_value())
+                }
                 Ok(HeadEvent::Again) => Ok(live.again(ruby)),
                 Err(failure) => Ok(failed(ruby, &failure)?.as_value()),
             }
@@ -167,6 +174,11 @@ impl Exchange {
         })
     }
 
+    /// `[[name, value], ...]` of a response that has ended whole.
+    fn trailers(ruby: &Ruby, rb_self: &Self) -> Result<RArray, Error> {
+        guarded(ruby, || pairs(ruby, &rb_self.live(ruby)?.lock().trailers()))
+    }
+
     /// Ends the exchange and rings for the last time; the caller then closes the bell's IO. False,
     /// and nothing happens, in a process forked from the one that opened it.
     fn close(ruby: &Ruby, rb_self: &Self) -> Result<bool, Error> {
@@ -190,17 +202,22 @@ impl Live {
 }
 
 fn head_value(ruby: &Ruby, head: &ResponseHead) -> Result<RArray, Error> {
-    let fields = ruby.ary_new_capa(head.fields.len());
-    for (name, value) in &head.fields {
-        let name = ruby.str_new(name.as_str()).to_interned_str();
-        fields.push((name, ruby.str_from_slice(value.as_bytes())))?;
-    }
+    let fields = pairs(ruby, &head.fields)?;
     Ok(ruby.ary_new_from_values(&[
         ruby.into_value(head.status),
         fields.as_value(),
         ruby.into_value(head.length),
         ruby.into_value(head.body),
     ]))
+}
+
+fn pairs(ruby: &Ruby, fields: &Fields) -> Result<RArray, Error> {
+    let pairs = ruby.ary_new_capa(fields.len());
+    for (name, value) in fields {
+        let name = ruby.str_new(name.as_str()).to_interned_str();
+        pairs.push((name, ruby.str_from_slice(value.as_bytes())))?;
+    }
+    Ok(pairs)
 }
 
 /// One binary String, each part copied once.
@@ -251,6 +268,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("fail", method!(Exchange::fail, 1))?;
     class.define_method("watch", method!(Exchange::watch, 1))?;
     class.define_method("report", method!(Exchange::report, 0))?;
+    class.define_method("trailers", method!(Exchange::trailers, 0))?;
     class.define_method("close", method!(Exchange::close, 0))?;
     #[cfg(feature = "test-panics")]
     {

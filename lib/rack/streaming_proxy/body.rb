@@ -51,14 +51,15 @@ module Rack
         return if @closed
 
         @closed = true
-        log_end if @session.close
+        finish if @session.close
       end
 
       private
 
       # The last thing that is done. A logger that raises must not hide from the server that the
       # body was cut short.
-      def log_end
+      def finish
+        @response.complete if @whole
         report = @session.report
         return @log.failed(@failure, @response.status, report) if @failure
 

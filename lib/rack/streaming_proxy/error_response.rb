@@ -7,8 +7,9 @@ module Rack
     # @api private
     module ErrorResponse
       REASONS = {
-        400 => "Bad Request", 405 => "Method Not Allowed", 502 => "Bad Gateway",
-        503 => "Service Unavailable", 504 => "Gateway Timeout", 508 => "Loop Detected"
+        400 => "Bad Request", 405 => "Method Not Allowed", 413 => "Content Too Large",
+        502 => "Bad Gateway", 503 => "Service Unavailable", 504 => "Gateway Timeout",
+        508 => "Loop Detected"
       }.freeze
       # Seconds: a connection comes free with the next response that ends.
       RETRY_LATER = [%w[retry-after 1]].freeze

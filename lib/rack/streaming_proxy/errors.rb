@@ -104,10 +104,17 @@ module Rack
       def status = 504
     end
 
-    # The client's body could not be read to its end.
+    # The client's body could not be read to its end, or is longer than `max_request_body`.
     class RequestBodyError < UpstreamError
-      # @return [Integer] 400
-      def status = 400
+      # @return [Integer] 400, or 413 for a body that is too long
+      attr_reader :status
+
+      # @param message [String, nil]
+      # @param status [Integer]
+      def initialize(message = nil, status: 400, **facts)
+        super(message, **facts)
+        @status = status
+      end
     end
 
     # A response was cut short. Raised in the body's `each`; servers take an EOFError for a broken

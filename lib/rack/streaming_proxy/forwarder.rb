@@ -63,12 +63,20 @@ module Rack
 
       def exchange
         open_session
-        head = @session.head
+        head = @session.head { |fields| early_hints(fields) }
         @log.head(head, @session.report)
         refuse_5xx(head.first)
-        response = Response.new(head, @session, @server, @log).to_a
+        response = Response.new(head, @session, @server, @log,
+                                on_complete: @settings.on_complete).to_a
       ensure
         @session&.close unless response
+      end
+
+      # Hints are no part of the answer: what goes wrong with them changes nothing.
+      def early_hints(fields)
+        @server.early_hints&.call(RackHeaders.from(fields, nil))
+      rescue StandardError => e
+        @log.warn("rack.early_hints failed: #{e.class}: #{e.message}")
       end
 
       # A thread that is killed here must not lose an exchange that nobody closes. Nothing waits.

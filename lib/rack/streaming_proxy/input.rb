@@ -9,6 +9,9 @@ module Rack
       PEEK = 16 * 1024
       private_constant :PEEK
 
+      # The body is longer than `max_request_body`.
+      class TooLong < StandardError; end
+
       # @return [Integer, Symbol, nil] bytes, `:chunked` for a body of unknown length, nil for none
       attr_reader :kind
 
@@ -29,10 +32,20 @@ module Rack
       # @return [Boolean] whether {#rewind} will do
       def rewindable? = @rewindable
 
+      # Refuses more than so many bytes, at once if the length is known.
+      #
+      # @param most [Integer, nil]
+      # @raise [TooLong] here, or when the byte too many is read
+      def limit_to(most)
+        @most = most
+        check(@kind) if @kind.is_a?(Integer)
+      end
+
       # The next bytes; may block where the server's input does.
       #
       # @param size [Integer] bytes to read at most
       # @return [String, nil] nil at the end
+      # @raise [TooLong]
       def read(size)
         return if @ended
 
@@ -59,6 +72,13 @@ module Rack
       def restart
         @left = @kind if @kind.is_a?(Integer)
         @ended = @kind.nil?
+        @taken = 0
+      end
+
+      def check(bytes)
+        return unless @most && bytes > @most
+
+        raise TooLong, "the request body has more than #{@most} bytes (max_request_body)"
       end
 
       # Rack::MethodOverride may have read it before us; Rack 3 does not rewind.
@@ -94,10 +114,11 @@ module Rack
       end
 
       def bounded(chunk)
-        return chunk unless chunk && @left
+        return unless chunk
 
-        chunk = chunk.byteslice(0, @left) if chunk.bytesize > @left
-        @left -= chunk.bytesize
+        chunk = chunk.byteslice(0, @left) if @left && chunk.bytesize > @left
+        @left -= chunk.bytesize if @left
+        check(@taken += chunk.bytesize)
         chunk
       end
 

@@ -96,6 +96,8 @@ module Rack
       end
 
       def header?(key)
+        return @server.expects_continue? if key == "HTTP_EXPECT"
+
         key.start_with?("HTTP_") && !NOT_HEADERS.include?(key)
       end
 
@@ -107,7 +109,7 @@ module Rack
       def client(settings)
         believing = settings.x_forwarded != :replace
         scheme = believing ? @env["rack.url_scheme"] : @server.scheme
-        [@env["REMOTE_ADDR"], scheme, @host, http_version]
+        [@env["REMOTE_ADDR"], scheme, @host, http_version, !@server.early_hints.nil?]
       end
     end
   end

@@ -17,7 +17,9 @@ module Rack
       # @param session [Session]
       # @param server [Server::Generic]
       # @param log [Log]
-      def initialize(head, session, server, log)
+      # @param on_complete [#call, nil] gets this response when its body has ended whole
+      def initialize(head, session, server, log, on_complete: nil)
+        @on_complete = on_complete
         @status, @fields, @length, @has_body = head
         @session = session
         @server = server
@@ -33,6 +35,23 @@ module Rack
         headers = self.headers
         headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framed
         [@status, headers, Body.new(@session, @server, @log, self, framed)]
+      end
+
+      # The fields that came behind the body (RFC 9110 section 6.5), without those that may not
+      # come there: framing, routing, authentication, caching. The client does not get them, for
+      # Rack has no place for them.
+      #
+      # @return [Hash] in the shape of Rack's headers; empty before the body has ended
+      def trailers
+        RackHeaders.from(@session.trailers, nil)
+      end
+
+      # Tells `on_complete` that the body has ended whole; what it raises is logged. Called once.
+      # @api private
+      def complete
+        @on_complete&.call(self)
+      rescue StandardError => e
+        @log.warn("on_complete failed: #{e.class}: #{e.message}")
       end
 
       # @return [Boolean] whether Rack 2's Rack::ETag would collect this response
@@ -56,6 +75,7 @@ module Rack
       # Servers differ in what they do with a body that may not be sent: there is none.
       def bodiless
         @session.close
+        complete
         @log.finish(@status, @session.report)
         []
       end

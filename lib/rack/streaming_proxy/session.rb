@@ -10,33 +10,38 @@ module Rack
       CHUNK = 256 * 1024
       # Seconds of silence after which the client's socket is watched for its leaving.
       SILENCE = 0.25
-      private_constant :CHUNK, :SILENCE
+      HINTS = ->(event) { event.first == :early_hints }
+      private_constant :CHUNK, :SILENCE, :HINTS
 
       # @param request [Request]
       # @param settings [Configuration]
       # @param server [Server::Generic]
       # @raise [RequestError] if the request cannot be sent as HTTP
+      # @raise [RequestBodyError] if its body is known to be too long
       def initialize(request, settings, server)
         @server = server
         @input = request.input
         @upstream = request.target.origin
+        from_client { @input.limit_to(settings.max_request_body) }
         @exchange = opened(request, settings)
         @bell = IO.for_fd(@exchange.bell, autoclose: false)
         @feeding = !@input.kind.nil?
+        @held = @feeding && server.expects_continue?
       end
 
       # Waits for the response's head; may block.
       #
+      # @yieldparam fields [Array<Array(String, String)>] of a 103, before the head
       # @return [Array] `[status, fields, length or nil, body?]`
       # @raise [UpstreamError, RequestError, ClientGone]
       def head
         loop do
-          head = ready { @exchange.head }
-          @answered = head != :rewind
-          return head if @answered
-
-          from_client { @input.rewind }
-          @feeding = true
+          case (event = ready { @exchange.head })
+          when :rewind then rewind
+          when :continue then proceed
+          when HINTS then yield event.last if block_given?
+          else return answered(event)
+          end
         end
       end
 
@@ -55,6 +60,11 @@ module Rack
       # @return [Array] `[attempts, bytes_up, bytes_down]`
       def report
         @exchange.report
+      end
+
+      # @return [Array<Array(String, String)>] of a response whose body has ended
+      def trailers
+        @exchange.trailers
       end
 
       # Ends the exchange; the upstream's connection is shut down if it is still in use. Idempotent.
@@ -80,6 +90,24 @@ module Rack
         exchange.is_a?(Array) ? ExchangeFailure.raise_from(exchange) : exchange
       end
 
+      def rewind
+        from_client { @input.rewind }
+        @feeding = true
+      end
+
+      # The upstream wants the body, for which the client waits to be asked.
+      def proceed
+        from_client { @server.continue } if @held
+        @held = false
+      end
+
+      # After the head nobody can be asked any more: what the client sends all the same goes up.
+      def answered(head)
+        @answered = true
+        @held = false
+        head
+      end
+
       # Looks, and while there is nothing, feeds the upload or waits for the bell.
       def ready
         loop do
@@ -98,7 +126,7 @@ module Rack
       #
       # @return [Boolean] whether to look again before waiting
       def feed
-        return false unless @feeding
+        return false if !@feeding || @held
 
         written = @exchange.writable
         @feeding = false if written == :stopped
@@ -122,15 +150,20 @@ module Rack
       # error but ours may reach the server, which would write it into the body.
       def from_client
         yield
+      rescue Input::TooLong => e
+        give_up(RequestBodyError, e.message, status: 413)
       rescue StandardError => e
         raise unless @answered || e.is_a?(SystemCallError) || e.is_a?(IOError)
 
-        @feeding = false
         reason = "the request body could not be read: #{e.class}: #{e.message}"
-        reason = reason.force_encoding("UTF-8").scrub("?")
-        @exchange.fail(reason)
         error = @server.client_gone?(e) ? ClientGone : RequestBodyError
-        raise error.new(reason, upstream: @upstream, phase: :head)
+        give_up(error, reason.force_encoding("UTF-8").scrub("?"))
+      end
+
+      def give_up(error, reason, **facts)
+        @feeding = false
+        @exchange&.fail(reason)
+        raise error.new(reason, upstream: @upstream, phase: @answered ? :body : :head, **facts)
       end
 
       def wait

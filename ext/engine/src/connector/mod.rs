@@ -35,8 +35,8 @@ use crate::tls::{self, TlsConfigs};
 /// queues what is held for a client that has stopped reading.
 const BUFFER: usize = 128 * 1024;
 
-/// Header lines of a response.
-const HEADERS: usize = 256;
+/// Header lines of a response: the most that `max_headers` takes.
+const HEADERS: usize = 1024;
 
 /// What is being done; names the failure of a connection that came too late.
 #[derive(Clone, Copy, Debug)]

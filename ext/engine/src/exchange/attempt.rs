@@ -1,11 +1,13 @@
 //! One attempt: a connection, the request on it, the response's head.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
+use super::interim::Interim;
 use super::task::Task;
 use crate::client::Core;
 use crate::connection::Connection;
@@ -122,34 +124,50 @@ impl Task {
         if rewind {
             self.outbox.rewind();
         }
-        let request = self.request(body, connection.version())?;
+        let mut request = self.request(body, connection.version())?;
+        let interim = self.listen(&mut request);
+        let response = self.response(&mut connection, request, &interim).await;
+        interim.end().map_err(|rule| self.broken(rule))?;
+        let response = response?;
+        let version = response.version();
+        let status = response.status().as_u16();
+        headers::within(&self.policy.limits, "header", response.headers())
+            .map_err(|rule| self.broken(rule))?;
+        let framing = framing::read(&self.head.method, status, version, response.headers())
+            .map_err(|what| self.broken(what.to_string()))?;
+        let keep_alive = headers::keep_alive(response.headers());
+        Ok(Answer { response, framing, keep_alive, connection })
+    }
+
+    /// The final response to a request, its head at least.
+    async fn response(
+        &self,
+        connection: &mut Connection,
+        request: Request<UploadBody>,
+        interim: &Arc<Interim>,
+    ) -> Result<Response<Incoming>, Lost> {
         let reused = connection.is_reused();
         let before = connection.received();
         let clock = self.clock();
         let sent = tokio::select! {
             biased;
             sent = connection.send(request) => sent,
+            rule = interim.broken() => return Err(self.broken(rule).into()),
             failure = clock.head(&self.upload) => return Err(failure.into()),
         };
-        let response = match sent {
-            Ok(response) => response,
-            Err(mut refused) => {
-                let unprocessed = error::is_unprocessed(refused.error());
-                let unsent = refused.take_message().is_some() || unprocessed;
-                let silent =
-                    connection.received() == before && !error::is_stream_reset(refused.error());
-                let stale = unprocessed || (reused && silent);
-                return Err(self.lost(refused.error(), stale, unsent));
-            }
-        };
-        let version = response.version();
-        let status = response.status().as_u16();
-        let framing = framing::read(&self.head.method, status, version, response.headers())
-            .map_err(|what| {
-                Failure::new(Kind::Protocol, Phase::Head, &self.origin, what.to_string())
-            })?;
-        let keep_alive = headers::keep_alive(response.headers());
-        Ok(Answer { response, framing, keep_alive, connection })
+        sent.map_err(|mut refused| {
+            let unprocessed = error::is_unprocessed(refused.error());
+            let unsent = refused.take_message().is_some() || unprocessed;
+            let silent =
+                connection.received() == before && !error::is_stream_reset(refused.error());
+            let stale = unprocessed || (reused && silent);
+            self.lost(refused.error(), stale, unsent)
+        })
+    }
+
+    /// The failure of an upstream that broke a rule before its response's body.
+    pub(super) fn broken(&self, rule: String) -> Failure {
+        Failure::new(Kind::Protocol, Phase::Head, &self.origin, rule)
     }
 
     fn request(&self, body: UploadBody, version: Version) -> Result<Request<UploadBody>, Failure> {
@@ -171,6 +189,7 @@ impl Task {
         } else {
             *request.uri_mut() = Uri::from(path);
             *request.headers_mut() = fields;
+            headers::on_this_hop(request.headers_mut());
         }
         Ok(request)
     }

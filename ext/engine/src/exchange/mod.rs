@@ -8,6 +8,7 @@
 mod attempt;
 mod clock;
 mod discard;
+mod interim;
 mod task;
 
 use std::os::fd::OwnedFd;
@@ -18,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::chunks::{Inbox, Message};
 use crate::error::{Failure, Kind, Phase};
-use crate::headers::ResponseHead;
+use crate::headers::{Fields, ResponseHead};
 use crate::report::{Ledger, Report};
 use crate::upload::{Upload, Written};
 use crate::watch::Watch;
@@ -32,6 +33,10 @@ pub enum HeadEvent {
     Head(Box<ResponseHead>),
     /// The body must be written again from its first byte.
     Rewind,
+    /// The upstream wants the body of a request that expects to be asked for it.
+    Continue,
+    /// The fields of a 103, for a client that can be told.
+    EarlyHints(Fields),
     /// Nothing yet.
     Again,
 }
@@ -68,6 +73,8 @@ impl Exchange {
                 self.upload.begin_pass();
                 Ok(HeadEvent::Rewind)
             }
+            Some(Message::Continue) => Ok(HeadEvent::Continue),
+            Some(Message::EarlyHints(fields)) => Ok(HeadEvent::EarlyHints(fields)),
             Some(Message::End(outcome)) => {
                 self.end(outcome)?;
                 Err(out_of_order())
@@ -126,6 +133,11 @@ impl Exchange {
     /// What happened so far.
     pub fn report(&self) -> Report {
         self.ledger.lock().clone()
+    }
+
+    /// The trailer fields of a response that has ended whole.
+    pub fn trailers(&self) -> Fields {
+        self.ledger.lock().trailers.clone()
     }
 
     /// Ends the exchange now: a connection that is in use is shut down, and what is held is freed.

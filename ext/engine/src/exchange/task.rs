@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,7 +21,7 @@ use crate::chunks::Outbox;
 use crate::client::Core;
 use crate::connection::{Connection, Http1};
 use crate::error::{Failure, Kind, Phase};
-use crate::headers::{self, RequestHead};
+use crate::headers::{self, RequestHead, Trailers};
 use crate::policy::Policy;
 use crate::pool::Key;
 use crate::report::Ledger;
@@ -126,6 +127,8 @@ impl Task {
 
     async fn pass_on(&mut self, answer: Answer) -> Result<(), Failure> {
         let Answer { response, framing, keep_alive, connection } = answer;
+        let most = self.policy.limits.response_body;
+        framing.body.within(most).map_err(|rule| self.broken(rule))?;
         let (parts, mut body) = response.into_parts();
         let status = parts.status.as_u16();
         if status >= 400 {
@@ -135,13 +138,15 @@ impl Task {
         let trust = self.policy.trust_upstream;
         self.answered = true;
         self.outbox.head(headers::pass_on(status, &parts.headers, framing.body, trust));
+        let trailers = Trailers::after(&parts.headers, trust);
+        let private = self.is_bound() || headers::binds_connection(parts.headers.iter());
+        drop(parts);
         let mut ended = body.is_end_stream();
         if framing.body.follows() {
-            self.pump(&mut body).await?;
+            self.pump(&mut body, &trailers).await?;
             ended = true;
         }
         drop(body);
-        let private = self.is_bound() || headers::binds_connection(parts.headers.iter());
         if ended && framing.reusable && !private && self.upload.is_complete() {
             if let Some(connection) = at_rest(connection).await {
                 self.core.pool.put(&self.key, connection, &self.policy.pool, keep_alive);
@@ -168,7 +173,8 @@ impl Task {
     }
 
     /// Moves the body to the reader. Rings only when nothing more is here or the queue is full.
-    async fn pump(&mut self, body: &mut Incoming) -> Result<(), Failure> {
+    async fn pump(&mut self, body: &mut Incoming, trailers: &Trailers) -> Result<(), Failure> {
+        let mut left = self.policy.limits.response_body.unwrap_or(u64::MAX);
         loop {
             let frame = match self.next_here(body).await {
                 Some(frame) => frame,
@@ -179,12 +185,43 @@ impl Task {
                 self.body_failure()
                     .unwrap_or_else(|| Failure::http(Phase::Body, &self.origin, &err))
             })?;
-            // Trailers cannot be told through a Rack body: they end here.
-            let Ok(bytes) = frame.into_data() else { continue };
-            self.core.stats.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            self.ledger.lock().bytes_down += bytes.len() as u64;
+            match frame.into_data() {
+                Ok(bytes) => self.pass_chunk(bytes, &mut left).await?,
+                Err(frame) => {
+                    self.keep_trailers(&frame.into_trailers().unwrap_or_default(), trailers)?
+                }
+            }
+        }
+    }
+
+    /// Moves a piece of the body to the reader, as far as `left` bytes are still allowed.
+    async fn pass_chunk(&mut self, mut bytes: Bytes, left: &mut u64) -> Result<(), Failure> {
+        let most = usize::try_from(*left).unwrap_or(usize::MAX);
+        let too_long = bytes.len() > most;
+        bytes.truncate(most);
+        *left -= bytes.len() as u64;
+        self.core.stats.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.ledger.lock().bytes_down += bytes.len() as u64;
+        if !bytes.is_empty() {
             self.outbox.chunk(bytes).await;
         }
+        let Some(most) = self.policy.limits.response_body.filter(|_| too_long) else {
+            return Ok(());
+        };
+        let rule = format!("sent a body of more than {most} bytes (max_response_body)");
+        Err(self.broken_in_body(rule))
+    }
+
+    /// Trailers cannot be told through a Rack body: they are kept for whoever asks at its end.
+    fn keep_trailers(&self, fields: &HeaderMap, trailers: &Trailers) -> Result<(), Failure> {
+        headers::within(&self.policy.limits, "trailer", fields)
+            .map_err(|rule| self.broken_in_body(rule))?;
+        self.ledger.lock().trailers = trailers.permitted(fields);
+        Ok(())
+    }
+
+    fn broken_in_body(&self, rule: String) -> Failure {
+        Failure::new(Kind::Protocol, Phase::Body, &self.origin, rule)
     }
 
     /// A frame that is here already. The connection gets one turn to bring what its socket holds,

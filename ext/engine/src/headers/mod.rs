@@ -5,15 +5,19 @@ mod forwarding;
 mod hop_by_hop;
 mod http2;
 mod keep_alive;
+mod limits;
 mod request;
 mod response;
+mod trailers;
 
 pub use forwarding::{Forwarding, XForwarded};
 pub use request::{ClientFacts, FieldOverride, RequestHead};
-pub use response::ResponseHead;
+pub use response::{Fields, ResponseHead};
 
 pub(crate) use authentication::binds_connection;
 pub(crate) use http2::for_http2;
 pub(crate) use keep_alive::keep_alive;
-pub(crate) use request::compose;
-pub(crate) use response::pass_on;
+pub(crate) use limits::within;
+pub(crate) use request::{compose, expects_continue, on_this_hop};
+pub(crate) use response::{end_to_end, pass_on};
+pub(crate) use trailers::Trailers;

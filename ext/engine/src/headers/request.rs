@@ -23,6 +23,8 @@ pub struct ClientFacts {
     pub host: Option<HeaderValue>,
     /// The received protocol version, such as `1.1`.
     pub version: String,
+    /// Whether the client can be told of a 103.
+    pub early_hints: bool,
 }
 
 /// A request's head as the server took it in, checked to be HTTP.
@@ -67,6 +69,19 @@ impl RequestHead {
         })
     }
 
+    /// Whether the client waits to be asked for its body.
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.fields.iter().any(|(name, value)| *name == header::EXPECT && is_continue(value))
+    }
+
+    /// Whether the client takes trailer fields (RFC 9110 section 10.1.4).
+    fn takes_trailers(&self) -> bool {
+        self.fields.iter().filter(|(name, _)| *name == header::TE).any(|(_, value)| {
+            let codings = value.as_bytes().split(|byte| *byte == b',');
+            codings.map(<[u8]>::trim_ascii).any(|one| one.eq_ignore_ascii_case(b"trailers"))
+        })
+    }
+
     /// Whether a second sending does no more than the first (RFC 9110 section 9.2.2), or the
     /// client said that it may be repeated.
     pub(crate) fn is_repeatable(&self) -> bool {
@@ -94,7 +109,8 @@ pub(crate) fn compose(
     }
     let mut inbound_for = Vec::new();
     for (name, value) in &head.fields {
-        if hop.holds(name) || is_computed(name) {
+        let expects = *name == header::EXPECT && body != BodyKind::None && is_continue(value);
+        if hop.holds(name) || (is_computed(name) && !expects) {
             continue;
         }
         if is_forwarded_for(name) {
@@ -107,6 +123,9 @@ pub(crate) fn compose(
         map.append(name.clone(), passed(name, value));
     }
     forwarding.add(&mut map, &head.client, &inbound_for);
+    if head.takes_trailers() {
+        map.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     if let Some(value) = credentials {
         map.insert(header::AUTHORIZATION, value.clone());
     }
@@ -137,7 +156,24 @@ fn frame(map: &mut HeaderMap, method: &Method, body: BodyKind) {
     }
 }
 
-/// Fields that are never copied: Host and framing are ours, and the server has answered Expect.
+/// Whether the upstream is to be asked before the body is sent (RFC 9110 section 10.1.1).
+pub(crate) fn expects_continue(map: &HeaderMap) -> bool {
+    map.get(header::EXPECT).is_some_and(is_continue)
+}
+
+fn is_continue(value: &HeaderValue) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(b"100-continue")
+}
+
+/// Adds what HTTP/1 says of this hop: TE does not go further (RFC 9110 section 10.1.4).
+pub(crate) fn on_this_hop(map: &mut HeaderMap) {
+    if map.contains_key(header::TE) {
+        map.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+/// Fields that are never copied as they are: Host and framing are ours, and an expectation goes up
+/// only with a body.
 fn is_computed(name: &HeaderName) -> bool {
     *name == header::HOST || *name == header::CONTENT_LENGTH || *name == header::EXPECT
 }
@@ -193,6 +229,7 @@ mod tests {
             scheme: Some(HeaderValue::from_static("https")),
             host: Some(HeaderValue::from_static("front")),
             version: "1.1".to_owned(),
+            early_hints: false,
         };
         let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         RequestHead::new(method.as_bytes(), target, fields, client).expect("head")
@@ -263,6 +300,31 @@ mod tests {
     fn rq5_a_post_without_a_body_says_so() {
         let head = head("POST", &[("content-length", "7"), ("transfer-encoding", "chunked")]);
         assert_eq!(sent(&head, off(), &[]), ["host: up:81", "content-length: 0"]);
+    }
+
+    #[test]
+    fn st11_te_goes_up_as_trailers_or_not_at_all() {
+        let te = |value| sent(&head("GET", &[("te", value)]), off(), &[]).split_off(1);
+        assert_eq!(te("trailers"), ["te: trailers"]);
+        assert_eq!(te("gzip;q=0.5, Trailers"), ["te: trailers"]);
+        assert_eq!(te("gzip"), [""; 0]);
+        let mut map = HeaderMap::new();
+        on_this_hop(&mut map);
+        assert!(map.is_empty());
+        map.insert(header::TE, HeaderValue::from_static("trailers"));
+        on_this_hop(&mut map);
+        assert_eq!(map[header::CONNECTION], "te");
+    }
+
+    #[test]
+    fn st9_an_expectation_goes_up_with_a_body_only() {
+        let expecting = |value, body| {
+            let map = compose(&head("PUT", &[("expect", value)]), body, &off(), &[]);
+            (map.contains_key(header::EXPECT), expects_continue(&map))
+        };
+        assert_eq!(expecting("100-Continue", BodyKind::Length(1)), (true, true));
+        assert_eq!(expecting("100-continue", BodyKind::None), (false, false));
+        assert_eq!(expecting("another", BodyKind::Chunked), (false, false));
     }
 
     #[test]

@@ -8,13 +8,16 @@ use crate::framing::ResponseBody;
 /// Fields with which an upstream could drive the server in front (X-Accel-Redirect, X-Sendfile).
 const STEERING: [&str; 3] = ["x-sendfile", "x-lighttpd-send-file", "x-reproxy-url"];
 
+/// Header or trailer fields in their order, duplicates kept.
+pub type Fields = Vec<(HeaderName, HeaderValue)>;
+
 /// A response's head, fit to be passed on.
 #[derive(Clone, Debug)]
 pub struct ResponseHead {
     /// 200 to 999.
     pub status: u16,
     /// End-to-end fields in the upstream's order, duplicates kept; without Content-Length.
-    pub fields: Vec<(HeaderName, HeaderValue)>,
+    pub fields: Fields,
     /// What Content-Length to announce, if any.
     pub length: Option<u64>,
     /// Whether a body follows.
@@ -28,24 +31,28 @@ pub(crate) fn pass_on(
     body: ResponseBody,
     trust_upstream: bool,
 ) -> ResponseHead {
+    let fields = end_to_end(map, trust_upstream);
+    ResponseHead { status, fields, length: body.announced(), body: body.follows() }
+}
+
+/// The fields of a final or interim response that a client may see, without Content-Length.
+pub(crate) fn end_to_end(map: &HeaderMap, trust_upstream: bool) -> Fields {
     let hop = HopByHop::of(map.iter().map(|(name, value)| (name, value.as_bytes())));
-    let fields = map
-        .iter()
+    map.iter()
         .filter(|(name, _)| {
             !hop.holds(name) && **name != header::CONTENT_LENGTH && !is_reserved(name)
         })
         .filter(|(name, _)| trust_upstream || !is_steering(name))
         .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    ResponseHead { status, fields, length: body.announced(), body: body.follows() }
+        .collect()
 }
 
 /// Names that mean something to Rack and its servers, never to a client.
-fn is_reserved(name: &HeaderName) -> bool {
+pub(super) fn is_reserved(name: &HeaderName) -> bool {
     name.as_str() == "status" || name.as_str().starts_with("rack.")
 }
 
-fn is_steering(name: &HeaderName) -> bool {
+pub(super) fn is_steering(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-accel-") || STEERING.contains(&name.as_str())
 }
 

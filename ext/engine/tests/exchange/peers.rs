@@ -55,6 +55,7 @@ impl Reader {
                 HeadEvent::Head(head) => return Ok(*head),
                 HeadEvent::Rewind => panic!("nothing was to be sent again"),
                 HeadEvent::Again => self.wait(),
+                other => panic!("nobody asked for {other:?}"),
             }
         }
     }

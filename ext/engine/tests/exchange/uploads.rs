@@ -40,6 +40,7 @@ fn rt4_a_body_past_what_is_kept_is_asked_for_again() {
                 left -= len;
             }
             HeadEvent::Again => reader.wait(),
+            other => panic!("nobody asked for {other:?}"),
         }
     };
     assert_eq!((head.status, rewinds), (200, 1));

@@ -24,6 +24,17 @@ module Rack
         # @return [IO, nil] the client's socket
         def client_socket = nil
 
+        # @return [#call, nil] what tells the client of a 103; HTTP/1.0 has none (RFC 9110 15.2)
+        def early_hints
+          @env["rack.early_hints"] unless @http10
+        end
+
+        # @return [Boolean] whether the client waits to be asked for its body, and can be
+        def expects_continue? = false
+
+        # Asks the client for its body.
+        def continue; end
+
         # @param _error [Exception] raised by reading the request's body
         # @return [Boolean] whether it means that the client has left
         def client_gone?(_error) = false

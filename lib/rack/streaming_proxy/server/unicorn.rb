@@ -6,7 +6,7 @@ module Rack
       # Unicorn 6.0 ends a body of unknown length by closing, and 6.1 ends its chunks even when the
       # body raised: truncation is invisible unless we frame the body ourselves. Its input comes
       # from the client's socket as it is read, which blocks; a client that expects 100 Continue is
-      # to be told by whoever reads first; closing on unread input resets the connection.
+      # to be told by whoever reads; closing on unread input resets the connection.
       # @api private
       class Unicorn < Generic
         CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n"
@@ -32,11 +32,22 @@ module Rack
         # client is slow. With a Content-Length, `read(n)` blocks until there are n bytes: what is
         # here is asked for, in the parser's buffer or else on the socket.
         def input_size(input, bell)
-          continue
-          buffered = buffer(input)
-          return MOST unless buffered
+          size = size_here(input, bell)
+          @sending ||= !size.nil?
+          size
+        end
 
-          here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
+        # @return [Boolean]
+        def expects_continue?
+          !@http10 && !!@env["HTTP_EXPECT"]&.casecmp?("100-continue")
+        end
+
+        # Asks the client for its body.
+        #
+        # @raise [SystemCallError, IOError] if it has gone
+        def continue
+          @sending = true
+          client_socket.write(CONTINUE)
         end
 
         # @param length [Integer, nil]
@@ -59,11 +70,11 @@ module Rack
 
         private
 
-        def continue
-          return if @continued || @http10 || !@env["HTTP_EXPECT"]&.casecmp?("100-continue")
+        def size_here(input, bell)
+          buffered = buffer(input)
+          return MOST unless buffered
 
-          @continued = true
-          client_socket.write(CONTINUE)
+          here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
         end
 
         # The bytes that came with the head wait in @rbuf, which has no reader; Rack::Lint, which
@@ -94,7 +105,7 @@ module Rack
         end
 
         def linger(input)
-          return if @env["HTTP_EXPECT"] && !@continued
+          return if expects_continue? && !@sending
 
           deadline = now + LINGER
           while (size = rest(input, deadline - now))
