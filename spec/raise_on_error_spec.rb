@@ -120,6 +120,23 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect([error.status, error.phase.to_s]).to eq([504, "idle"])
   end
 
+  it "is BodyError of the phase body when the client's body breaks after the head" do
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.wait_for_end
+    end
+    input = TrickledInput.new
+    env = env_for("/", :method => "POST", "HTTP_TRANSFER_ENCODING" => "chunked")
+    env = env.except("CONTENT_LENGTH").merge("rack.input" => input)
+    _, _, body = bare { upstream.url }.call(env)
+    input.then { raise IOError, "broken" }
+    expect { body.each { nil } }.to raise_error(Rack::StreamingProxy::BodyError, /broken/) { |error|
+      expect([error.status, error.phase]).to eq([400, :body])
+    }
+    body.close
+  end
+
   it "is BodyError of the phase total when the body takes too long" do
     upstream = start_upstream do |connection|
       connection.read_head

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "connection_effects"
+require_relative "limit_effects"
 require_relative "timeout_effects"
 require_relative "tls_effects"
 
@@ -8,6 +9,7 @@ require_relative "tls_effects"
 # An effect is a method that gets a way to build a proxy from settings and a URL.
 module SettingEffects
   include ConnectionEffects
+  include LimitEffects
   include TimeoutEffects
   include TlsEffects
 
@@ -19,7 +21,9 @@ module SettingEffects
     idle_connection_timeout: 0.2, log_verbosity: :high, http2: :always, socket: :unix_socket,
     max_connections: 1, connection_wait: 0.2, max_waiting_requests: 0, max_connection_age: 0.001,
     max_connection_requests: 1, tls_sni: "inner.test", client_cert: :client_file,
-    client_key: :client_key, min_tls_version: "1.3", allow_trace: false
+    client_key: :client_key, min_tls_version: "1.3", allow_trace: false,
+    max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
+    max_interim_responses: 1, on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze
   # Values that are made when they are needed.
   MADE = { authority: ->(example) { example.authority.file },

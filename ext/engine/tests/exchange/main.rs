@@ -2,6 +2,7 @@
 
 mod http2;
 mod http2_peer;
+mod interim;
 mod peers;
 mod pool;
 mod responses;

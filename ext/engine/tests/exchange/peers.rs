@@ -33,9 +33,25 @@ impl Reader {
         body: BodyKind,
         policy: Policy,
     ) -> Self {
+        Self::with_fields(client, method, url, &[], body, policy)
+    }
+
+    /// A request whose client waits to be asked for its body.
+    pub(crate) fn expecting(client: &Client, url: &str, body: BodyKind, policy: Policy) -> Self {
+        Self::with_fields(client, "PUT", url, &[(b"expect", b"100-continue")], body, policy)
+    }
+
+    fn with_fields(
+        client: &Client,
+        method: &str,
+        url: &str,
+        fields: &[(&[u8], &[u8])],
+        body: BodyKind,
+        policy: Policy,
+    ) -> Self {
         let target = Target::parse(url.as_bytes()).expect("a URL");
         let facts = ClientFacts { version: "1.1".to_owned(), ..ClientFacts::default() };
-        let head = RequestHead::new(method.as_bytes(), target, std::iter::empty(), facts);
+        let head = RequestHead::new(method.as_bytes(), target, fields.iter().copied(), facts);
         let (sender, rung) = channel();
         let signal = Signal::new(move || {
             let _ = sender.send(());
