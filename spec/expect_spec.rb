@@ -132,7 +132,7 @@ RSpec.describe "Expect: 100-continue" do
       expect(client.read_response.body).to eq("nil")
     end
 
-    it "notices a client that leaves instead of sending", id: ["ST9", "ST4"] do
+    it "notices a client that leaves instead of sending", id: %w[ST9 ST4] do
       ended = EventQueue.new("end at the upstream")
       upstream = start_upstream do |connection|
         connection.read_head

@@ -91,7 +91,8 @@ RSpec.describe "Interim responses" do
     app = linted(logger:) { saying(hints + final).url }
     answer = fetch(app, "/", "rack.early_hints" => ->(_) { raise "no hints today" })
     expect([answer.status, answer.body]).to eq([200, "done"])
-    expect(logger.lines.grep(/rack\.early_hints failed: RuntimeError: no hints today/).size).to eq(1)
+    failed = logger.lines.grep(/rack\.early_hints failed: RuntimeError: no hints today/)
+    expect(failed.size).to eq(1)
   end
 
   it "of each attempt come before the head, in their order", id: "ST10" do
@@ -115,7 +116,8 @@ RSpec.describe "Interim responses" do
       ended = EventQueue.new("end of the connection")
       upstream = start_upstream do |connection|
         connection.read_head
-        connection.write(("HTTP/1.1 #{kind}\r\n\r\n" * count) + "HTTP/1.1 204 X\r\n\r\n")
+        count.times { connection.write("HTTP/1.1 #{kind}\r\n\r\n") }
+        connection.write("HTTP/1.1 204 X\r\n\r\n")
         ended << connection.wait_for_end
       end
       [bare(raise_on_error: true, **settings) { upstream.url }, ended]

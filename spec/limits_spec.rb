@@ -91,13 +91,13 @@ RSpec.describe "Limits" do
         "4\r\nbody\r\n0\r\n#{lines.map { |line| "#{line}\r\n" }.join}\r\n"
     end
 
-    it "are those of the header: lines", id: ["RS3", "ST11"] do
+    it "are those of the header: lines", id: %w[RS3 ST11] do
       expect(cut_body(raising(trailing("A: 1", "B: 2"), max_headers: 2)).last).to be_nil
       app = raising(trailing("A: 1", "B: 2", "C: 3"), max_headers: 2)
       expect_cut(app, "body", /3 trailer lines, 2 .*\(max_headers\)/)
     end
 
-    it "are those of the header: bytes", id: ["RS3", "ST11"] do
+    it "are those of the header: bytes", id: %w[RS3 ST11] do
       line = "X-Long: #{"v" * 190}" # and its end: 200
       expect(cut_body(raising(trailing(line), max_header_bytes: 200)).last).to be_nil
       expect_cut(raising(trailing("#{line}v"), max_header_bytes: 200), "body",
@@ -107,7 +107,8 @@ RSpec.describe "Limits" do
     it "are 16 KiB whatever the setting", id: "RS3" do
       most = 16_384 - 1 - "X-Long: \r\n\r\n".bytesize
       expect(cut_body(raising(trailing("X-Long: #{"v" * most}"))).last).to be_nil
-      expect_cut(raising(trailing("X-Long: #{"v" * (most + 1)}")), "body", /trailer lines of 16 KiB/)
+      app = raising(trailing("X-Long: #{"v" * (most + 1)}"))
+      expect_cut(app, "body", /trailer lines of 16 KiB/)
     end
   end
 
@@ -216,15 +217,15 @@ RSpec.describe "Limits" do
 
     it "raises what names the setting under raise_on_error", id: "BL1" do
       app = bare(max_request_body: 10, raise_on_error: true) { echo.url }
-      expect { post(app, "0123456789a") }
-        .to raise_error(Rack::StreamingProxy::RequestBodyError, /10 bytes \(max_request_body\)/) { |e|
-          expect([e.status, e.phase, e.upstream]).to eq([413, :head, "http://#{echo.authority}"])
-        }
+      error = Rack::StreamingProxy::RequestBodyError
+      expect { post(app, "0123456789a") }.to raise_error(error, /10 .*\(max_request_body\)/) { |e|
+        expect([e.status, e.phase, e.upstream]).to eq([413, :head, "http://#{echo.authority}"])
+      }
     end
 
     it "takes an unknown length at the limit", id: "BL1" do
       _, _, body = bare(max_request_body: 10) { echo.url }.call(chunked("0123456789"))
-      expect(InProcessCalls.read(body)).to eq("0123456789")
+      expect(read(body)).to eq("0123456789")
     end
 
     it "answers 413 for a longer one, of which the upstream gets no end", id: "BL1" do
@@ -262,18 +263,17 @@ RSpec.describe "Limits" do
       env = chunked("").merge("rack.input" => input)
       _, _, body = bare(max_request_body: 5_000_000) { upstream.url }.call(env)
       input.then { |size| "x" * size }
-      expect { body.each { nil } }
+      expect { read(body) }
         .to raise_error(Rack::StreamingProxy::BodyError, /max_request_body/) { |error|
           expect([error.status, error.phase]).to eq([413, :body])
         }
-      body.close
       expect(ChunkedBody.new(ended.pop.first)).not_to be_complete
     end
 
     it "is not reached by what the client sends beyond its Content-Length" do
       app = bare(max_request_body: 3) { echo.url }
       env = env_for("/", :method => "POST", :input => "abcdef", "CONTENT_LENGTH" => "3")
-      expect(InProcessCalls.read(app.call(env).last)).to eq("abc")
+      expect(read(app.call(env).last)).to eq("abc")
     end
 
     it "counts anew when the body is sent again", id: %w[BL1 RT4] do
@@ -283,7 +283,7 @@ RSpec.describe "Limits" do
         upstream.url
       end
       status, _, body = app.call(chunked("x" * 100_000))
-      expect([status, InProcessCalls.read(body)]).to eq([200, "done"])
+      expect([status, read(body)]).to eq([200, "done"])
     end
   end
 end

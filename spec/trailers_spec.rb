@@ -123,7 +123,8 @@ RSpec.describe "Trailers and on_complete" do
       _, _, body = bare(on_complete:) { upstream.url }.call(env_for)
       body.close
       _, _, body = bare(on_complete:) { upstream.url }.call(env_for)
-      expect { body.each { raise EOFError, "the client has gone" } }.to raise_error(EOFError)
+      leaving = ->(_chunk) { raise EOFError, "the client has gone" }
+      expect { body.each(&leaving) }.to raise_error(EOFError)
       body.close
       expect(completed).to be_empty
     end
