@@ -16,6 +16,7 @@ use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::destination::Question;
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::signal::Signal;
@@ -41,6 +42,8 @@ pub(crate) enum Message {
     Continue,
     /// The fields of a 103 (RFC 8297).
     EarlyHints(Fields),
+    /// Which addresses may be connected to.
+    Permit(Question),
     End(Result<(), Box<Failure>>),
 }
 
@@ -172,6 +175,11 @@ impl Announcer {
             self.shared.queued.fetch_add(cost_of(&fields), Ordering::AcqRel);
             self.announce(Message::EarlyHints(fields));
         }
+    }
+
+    /// Asks which addresses may be connected to. A reader that has gone drops the question.
+    pub(crate) fn ask(&self, question: Question) {
+        self.announce(Message::Permit(question));
     }
 
     fn announce(&self, message: Message) {

@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::chunks;
 use crate::connector::Connector;
+use crate::destination::{Destinations, Permission};
 use crate::exchange::{Exchange, Task};
 use crate::headers::RequestHead;
 use crate::policy::Policy;
@@ -67,10 +68,14 @@ impl Client {
         let origin = head.target.origin();
         let (outbox, inbox) = chunks::channel(QUEUE, signal.clone(), &origin);
         let upload = Upload::new(body, QUEUE, signal, self.core.stats.clone());
+        if policy.destinations == Destinations::Asked {
+            upload.hold();
+        }
         let watch = Arc::new(Watch::new());
         let ledger = Ledger::default();
         let task = Task {
             core: self.core.clone(),
+            permission: Permission::new(policy.clone(), &head.target, outbox.announcer()),
             key: Key::new(&head.target, &policy),
             head,
             body,
@@ -86,7 +91,7 @@ impl Client {
             _counted: self.core.stats.exchange(),
         };
         let task = self.runtime.spawn(task.run()).abort_handle();
-        Exchange { inbox, upload, watch, ledger, task, over: None }
+        Exchange { inbox, upload, watch, ledger, task, asked: None, over: None }
     }
 
     /// What the engine holds now.

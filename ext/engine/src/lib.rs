@@ -37,7 +37,7 @@ pub use bytes::Bytes;
 pub use http::{HeaderName, HeaderValue};
 
 pub use client::Client;
-pub use destination::Destinations;
+pub use destination::{Destinations, Rule};
 pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};
 pub use headers::XForwarded;

@@ -5,6 +5,7 @@
 //! and controls are refused, never repaired.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,9 +26,12 @@ pub enum TargetError {
     /// Not `http://` or `https://`.
     #[error("it is not an absolute http:// or https:// URL")]
     Scheme,
-    /// No host, or one that cannot be parsed.
+    /// No host, or one that cannot be parsed. Brackets take an IPv6 address, without a zone.
     #[error("its host is missing or malformed")]
     Host,
+    /// An `@` in user name or password: parsers differ on which one ends them.
+    #[error("its user name or password holds an @, which is written %40")]
+    Credentials,
     /// A port that is no number from 1 to 65535.
     #[error("its port is not a number from 1 to 65535")]
     Port,
@@ -69,8 +73,11 @@ impl Target {
         };
         let authority = uri.authority().ok_or(TargetError::Host)?;
         let host = authority.host().to_owned();
-        if host.is_empty() || host == "[]" {
+        if host.is_empty() || is_bad_literal(&host) {
             return Err(TargetError::Host);
+        }
+        if authority.as_str().matches('@').count() > 1 {
+            return Err(TargetError::Credentials);
         }
         let port = port_of(authority)?;
         let without_credentials = match authority.as_str().rsplit_once('@') {
@@ -192,6 +199,12 @@ fn port_of(authority: &Authority) -> Result<Option<u16>, TargetError> {
     }
 }
 
+/// What stands in brackets and is no IPv6 address.
+fn is_bad_literal(host: &str) -> bool {
+    let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    literal.is_some_and(|literal| literal.parse::<Ipv6Addr>().is_err())
+}
+
 fn has_bad_port(authority: &[u8]) -> bool {
     let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
     let tail = host.rsplit(|byte| *byte == b']').next().unwrap_or_default();
@@ -279,6 +292,62 @@ mod tests {
         assert_eq!(target.to_string(), "http://h:1/x");
         assert_eq!(target.origin(), "http://h:1");
         assert!(parse("http://@h/").expect("no user").authorization().is_none());
+    }
+
+    #[test]
+    fn ss1_goes_to_the_host_that_it_names_and_to_no_other() {
+        let cases = [
+            ("http://good.test#@evil.test/", "good.test", 80, "/"),
+            ("http://good.test?@evil.test/", "good.test", 80, "/?@evil.test/"),
+            ("http://good.test/@evil.test", "good.test", 80, "/@evil.test"),
+            ("http://good.test/\\evil.test", "good.test", 80, "/\\evil.test"),
+            ("http://good.test//evil.test/..", "good.test", 80, "//evil.test/.."),
+            ("http://evil.test@good.test/", "good.test", 80, "/"),
+            ("http://evil.test:81@good.test:82/", "good.test", 82, "/"),
+            ("http://evil.test%40@good.test/", "good.test", 80, "/"),
+            ("http://[::ffff:7f00:1]/", "::ffff:7f00:1", 80, "/"),
+            ("http://127.1/", "127.1", 80, "/"),
+        ];
+        for (url, host, port, path) in cases {
+            let target = parse(url).expect(url);
+            let found = (target.host(), target.port(), target.path().as_str());
+            assert_eq!(found, (host, port, path), "{url}");
+        }
+    }
+
+    #[test]
+    fn ss1_refuses_what_parsers_read_differently() {
+        let cases = [
+            ("http://a@evil.test@good.test/", TargetError::Credentials),
+            ("http://good.test\\@evil.test/", TargetError::Host),
+            ("http://good.test\\.evil.test/", TargetError::Host),
+            ("http:\\\\good.test/", TargetError::Scheme),
+            ("http:/good.test/", TargetError::Scheme),
+            ("http:good.test/", TargetError::Scheme),
+            ("http:///good.test/", TargetError::Host),
+            ("http://good.test\t@evil.test/", TargetError::Control),
+            ("http://good.test\n.evil.test/", TargetError::Control),
+            ("http://good.test\0.evil.test/", TargetError::Control),
+            ("http://good.test:80:81/", TargetError::Host),
+            ("http://good.test:80evil.test/", TargetError::Port),
+            ("http://good%2etest/", TargetError::Host),
+            ("http://good.test%00/", TargetError::Host),
+            ("http://g\u{24DE}od.test/", TargetError::Host),
+            ("http://127\u{3002}0\u{3002}0\u{3002}1/", TargetError::Host),
+            ("http://\u{FF11}27.0.0.1/", TargetError::Host),
+            ("http://::1/", TargetError::Host),
+            ("http://[::1]evil.test/", TargetError::Host),
+            ("http://[::1][::2]/", TargetError::Host),
+            ("http://[[::1]]/", TargetError::Host),
+            ("http://[127.0.0.1]/", TargetError::Host),
+            ("http://[::ffff:127.1]/", TargetError::Host),
+            ("http://[v1.x]/", TargetError::Host),
+            ("http://[::1%1]/", TargetError::Host),
+            ("http://[fe80::1%25eth0]/", TargetError::Host),
+        ];
+        for (url, error) in cases {
+            assert_eq!(parse(url).map(|_| ()), Err(error), "{url}");
+        }
     }
 
     #[test]

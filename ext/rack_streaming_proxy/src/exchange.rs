@@ -3,6 +3,7 @@
 //! `head` and `read` answer `:again` when nothing is here; the bell then becomes readable at the
 //! next change. `close` is idempotent and may come at any moment, from any Ruby thread.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,8 +74,8 @@ impl Exchange {
         guarded(ruby, || Ok(rb_self.live(ruby)?.bell.descriptor()))
     }
 
-    /// `[status, [[name, value], ...], length or nil, body?]`; before it `:rewind`, `:continue` or
-    /// `[:early_hints, [[name, value], ...]]`; `:again`, or a failure.
+    /// `[status, [[name, value], ...], length or nil, body?]`; before it `:rewind`, `:continue`,
+    /// `[:early_hints, [[name, value], ...]]` or `[:permit, host, [address, ...]]`; `:again`, or a failure.
     fn head(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
         guarded(ruby, || {
             let live = rb_self.live(ruby)?;
@@ -89,9 +90,21 @@ impl Exchange {
                     let hints = ruby.to_symbol("early_hints").as_value();
                     Ok(ruby.ary_new_from_values(&[hints, fields]).as_value())
                 }
+                Ok(HeadEvent::Permit(host, addresses)) => {
+                    Ok(question(ruby, &host, &addresses)?.as_value())
+                }
                 Ok(HeadEvent::Again) => Ok(live.again(ruby)),
                 Err(failure) => Ok(failed(ruby, &failure)?.as_value()),
             }
+        })
+    }
+
+    /// Answers `:permit`: true or false for each of its addresses.
+    fn permit(ruby: &Ruby, rb_self: &Self, answers: RArray) -> Result<(), Error> {
+        guarded(ruby, || {
+            let answers = answers.to_vec()?;
+            rb_self.live(ruby)?.lock().permit(answers);
+            Ok(())
         })
     }
 
@@ -201,6 +214,18 @@ impl Live {
     }
 }
 
+fn question(ruby: &Ruby, host: &str, addresses: &[IpAddr]) -> Result<RArray, Error> {
+    let texts = ruby.ary_new_capa(addresses.len());
+    for address in addresses {
+        texts.push(address.to_string())?;
+    }
+    Ok(ruby.ary_new_from_values(&[
+        ruby.to_symbol("permit").as_value(),
+        ruby.str_new(host).as_value(),
+        texts.as_value(),
+    ]))
+}
+
 fn head_value(ruby: &Ruby, head: &ResponseHead) -> Result<RArray, Error> {
     let fields = pairs(ruby, &head.fields)?;
     Ok(ruby.ary_new_from_values(&[
@@ -261,6 +286,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     resolve::<Exchange>(ruby);
     class.define_method("bell", method!(Exchange::bell, 0))?;
     class.define_method("head", method!(Exchange::head, 0))?;
+    class.define_method("permit", method!(Exchange::permit, 1))?;
     class.define_method("read", method!(Exchange::read, 1))?;
     class.define_method("writable", method!(Exchange::writable, 0))?;
     class.define_method("write", method!(Exchange::write, 1))?;

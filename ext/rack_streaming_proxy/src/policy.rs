@@ -8,8 +8,8 @@ use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, function};
 use streaming_engine::{
     ClientIdentity, Destinations, FieldOverride, Forwarding, HeaderName, HeaderValue, Http2,
-    Limits, Policy as EnginePolicy, PoolSettings, Retry, Sni, Timeouts, TlsSettings, TlsVersion,
-    XForwarded,
+    Limits, Policy as EnginePolicy, PoolSettings, Retry, Rule, Sni, Timeouts, TlsSettings,
+    TlsVersion, XForwarded,
 };
 
 use crate::convert::{argument_error, bytes, resolve};
@@ -46,7 +46,7 @@ impl Policy {
                     _ => Http2::Auto,
                 },
                 socket: from.path("socket")?,
-                destinations: Destinations::default(),
+                destinations: from.destinations()?,
                 pool: from.pool()?,
                 limits: Limits {
                     headers: from.get("max_headers")?,
@@ -57,6 +57,25 @@ impl Policy {
             })))
         })
     }
+}
+
+/// Whether the value is a rule of `allow_destinations`.
+fn is_destination(ruby: &Ruby, value: Value) -> Result<bool, Error> {
+    guarded(ruby, || Ok(rule(value)?.is_some()))
+}
+
+/// The rule that a Symbol, or a String with an address, a network or a host name, means.
+fn rule(value: Value) -> Result<Option<Rule>, Error> {
+    if let Some(symbol) = Symbol::from_value(value) {
+        return Ok(match &*symbol.name()? {
+            "default" => Some(Rule::Default),
+            "any" => Some(Rule::Any),
+            "public" => Some(Rule::Public),
+            _ => None,
+        });
+    }
+    let text = RString::from_value(value).map(|text| text.to_bytes());
+    Ok(text.and_then(|text| Rule::parse(std::str::from_utf8(&text).ok()?)))
 }
 
 struct Settings<'a> {
@@ -111,6 +130,16 @@ impl Settings<'_> {
         }
     }
 
+    /// `allow_destinations` is an Array of rules, or nil to ask Ruby.
+    fn destinations(&self) -> Result<Destinations, Error> {
+        let Some(rules) = self.get::<Option<RArray>>("allow_destinations")? else {
+            return Ok(Destinations::Asked);
+        };
+        let malformed = || argument_error(self.ruby, "allow_destinations: no rule");
+        let rules = rules.into_iter().map(|value| rule(value)?.ok_or_else(malformed));
+        Ok(Destinations::Rules(rules.collect::<Result<_, _>>()?))
+    }
+
     fn pool(&self) -> Result<PoolSettings, Error> {
         Ok(PoolSettings {
             max_idle: self.get("max_idle_connections")?,
@@ -159,5 +188,6 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Policy", ruby.class_object())?;
     class.undef_default_alloc_func();
     resolve::<Policy>(ruby);
-    class.define_singleton_method("new", function!(Policy::new, 1))
+    class.define_singleton_method("new", function!(Policy::new, 1))?;
+    class.define_singleton_method("destination?", function!(is_destination, 1))
 }

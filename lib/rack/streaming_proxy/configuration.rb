@@ -106,12 +106,16 @@ module Rack
           "#{redact(name)} is no setting; there are #{Settings::ALL.keys.join(", ")}"
         end
 
-        # Header values may be secrets: only what is wrong is named.
+        # Of several, what is wrong. Header values may be secrets: only the name.
         def readable(name, value)
-          return redact(value) unless name == :headers && value.is_a?(Hash)
-
-          wrong = value.find { |header, values| !SettingChecks.header?(header, values) }
-          "the header #{redact(wrong.first)}"
+          if name == :headers && value.is_a?(Hash)
+            wrong = value.find { |header, values| !SettingChecks.header?(header, values) }
+            "the header #{redact(wrong.first)}"
+          elsif name == :allow_destinations && value.is_a?(Array) && value.any?
+            "the entry #{redact(value.find { |one| !SettingChecks::DESTINATION.call(one) })}"
+          else
+            redact(value)
+          end
         end
       end
 
@@ -152,7 +156,14 @@ module Rack
       def for_engine
         paths = @settings.slice(*PATHS).transform_values { |path| path && ::File.expand_path(path) }
         version = @settings[:min_tls_version].to_s.sub("TLS1_", "1.")
-        @settings.merge(paths, headers: header_lines, min_tls_version: version)
+        @settings.merge(paths, headers: header_lines, min_tls_version: version,
+                               allow_destinations: destinations)
+      end
+
+      # nil: the engine is to ask.
+      def destinations
+        allowed = @settings[:allow_destinations]
+        allowed.respond_to?(:call) ? nil : Array(allowed)
       end
 
       def header_lines

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "ipaddr"
+
 module Rack
   module StreamingProxy
     # One exchange with an upstream: feeds the upload, waits, reads. It waits on the exchange's bell
@@ -11,7 +13,8 @@ module Rack
       # Seconds of silence after which the client's socket is watched for its leaving.
       SILENCE = 0.25
       HINTS = ->(event) { event.first == :early_hints }
-      private_constant :CHUNK, :SILENCE, :HINTS
+      QUESTION = ->(event) { event.first == :permit }
+      private_constant :CHUNK, :SILENCE, :HINTS, :QUESTION
 
       # @param request [Request]
       # @param settings [Configuration]
@@ -23,13 +26,15 @@ module Rack
         @input = request.input
         @upstream = request.target.origin
         from_client { @input.limit_to(settings.max_request_body) }
+        @allow = settings.allow_destinations
         @exchange = opened(request, settings)
         @bell = IO.for_fd(@exchange.bell, autoclose: false)
         @feeding = !@input.kind.nil?
         @held = @feeding && server.expects_continue?
       end
 
-      # Waits for the response's head; may block.
+      # Waits for the response's head; may block. Answers what the engine asks before it; what a
+      # callable of the application raises is the application's.
       #
       # @yieldparam fields [Array<Array(String, String)>] of a 103, before the head
       # @return [Array] `[status, fields, length or nil, body?]`
@@ -39,6 +44,7 @@ module Rack
           case (event = ready { @exchange.head })
           when :rewind then rewind
           when :continue then proceed
+          when QUESTION then permit(*event.drop(1))
           when HINTS then yield event.last if block_given?
           else return answered(event)
           end
@@ -106,6 +112,10 @@ module Rack
         @answered = true
         @held = false
         head
+      end
+
+      def permit(host, addresses)
+        @exchange.permit(addresses.map { |address| @allow.call(host, ::IPAddr.new(address)) })
       end
 
       # Looks, and while there is nothing, feeds the upload or waits for the bell.

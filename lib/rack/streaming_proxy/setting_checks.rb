@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "ipaddr"
-
 module Rack
   module StreamingProxy
     # What a value of a setting must be: each answers true for one that will do.
@@ -30,16 +28,8 @@ module Rack
       end
       HOST_NAME = /\A[a-z0-9_-]+(\.[a-z0-9_-]+)*\z/i
       SNI = ->(value) { FLAG.call(value) || (value.is_a?(String) && value.match?(HOST_NAME)) }
-      NETWORK = lambda do |text|
-        ::IPAddr.new(text)
-        true
-      rescue ::IPAddr::Error
-        false
-      end
-      DESTINATION = lambda do |value|
-        %i[default any public].include?(value) || (value.is_a?(String) &&
-          (NETWORK.call(value) || value.match?(HOST_NAME)))
-      end
+      # The engine reads addresses, networks and names, here as for each request.
+      DESTINATION = ->(value) { Native::Policy.destination?(value) }
       DESTINATIONS = lambda do |value|
         value.respond_to?(:call) || DESTINATION.call(value) ||
           (value.is_a?(Array) && value.any? && value.all?(DESTINATION))

@@ -16,11 +16,10 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
 
 use crate::connection::Http1;
 use crate::counted::Counted;
-use crate::destination;
+use crate::destination::Permission;
 use crate::error::{Failure, Kind, Phase};
 use crate::http2::{self, NoHttp2, Shared};
 use crate::policy::{Http2, Policy};
@@ -67,6 +66,7 @@ struct Dial<'a> {
     connector: &'a Connector,
     target: &'a Target,
     policy: &'a Policy,
+    permission: &'a Permission,
     stats: &'a Arc<Stats>,
     slot: &'a mut Option<Slot>,
     step: Step,
@@ -78,27 +78,26 @@ impl Connector {
         &self,
         target: &Target,
         policy: &Policy,
+        permission: &Permission,
         stats: &Arc<Stats>,
         slot: &mut Option<Slot>,
     ) -> Result<Dialed, Failure> {
         let connector = self;
-        let mut dial = Dial { connector, target, policy, stats, slot, step: Step::Resolve };
+        let step = Step::Resolve;
+        let mut dial = Dial { connector, target, policy, permission, stats, slot, step };
         let Some(limit) = policy.timeouts.connect else { return dial.run().await };
-        match timeout(limit, dial.run()).await {
-            Ok(result) => result,
-            Err(_) => Err(late(target, dial.step, limit.as_secs_f64())),
+        match permission.timeout(limit, dial.run()).await {
+            Some(result) => result,
+            None => Err(late(target, dial.step, limit.as_secs_f64())),
         }
     }
 
-    /// The host's addresses that may be connected to.
-    async fn permitted(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-        let (host, origin) = (target.host(), target.origin());
-        let found = self.resolver.addresses(host, target.port()).await.map_err(|err| {
+    /// The host's addresses.
+    async fn resolved(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+        self.resolver.addresses(target.host(), target.port()).await.map_err(|err| {
+            let origin = target.origin();
             Failure::io(Kind::Resolve, Phase::Connect, &origin, "could not be resolved", &err)
-        })?;
-        let permitted: Vec<_> =
-            found.into_iter().filter(|address| destination::permits(address.ip())).collect();
-        if permitted.is_empty() { Err(refuse_destination(target)) } else { Ok(permitted) }
+        })
     }
 }
 
@@ -107,7 +106,8 @@ impl Dial<'_> {
         if let Some(path) = &self.policy.socket {
             return self.run_unix(path).await;
         }
-        let addresses = self.connector.permitted(self.target).await?;
+        let found = self.connector.resolved(self.target).await?;
+        let addresses = self.permission.resolved(found).await?;
         self.step = Step::Connect;
         let stream =
             addresses::connect(addresses).await.map_err(|err| refused(self.target, &err))?;
@@ -214,12 +214,6 @@ impl Dial<'_> {
         slot.connected(shared);
         Ok(slot)
     }
-}
-
-/// What the destination policy answers; which address it was is nobody's business.
-pub(crate) fn refuse_destination(target: &Target) -> Failure {
-    let detail = "is at an address that the destination policy refuses";
-    Failure::new(Kind::Destination, Phase::Connect, &target.origin(), detail)
 }
 
 fn refused(target: &Target, err: &io::Error) -> Failure {

@@ -12,7 +12,6 @@ use super::task::Task;
 use crate::client::Core;
 use crate::connection::Connection;
 use crate::connector::Dialed;
-use crate::destination;
 use crate::error::{self, Failure, Kind, Phase};
 use crate::framing::{self, Framing};
 use crate::headers;
@@ -82,7 +81,9 @@ impl Task {
             let pool = &self.core.pool;
             match pool.checkout(&self.key, &self.policy, &self.origin, fresh).await? {
                 Checkout::Dial(slot) => return self.dial(slot).await,
-                Checkout::Reuse(connection) if permitted(&connection) => return Ok(connection),
+                Checkout::Reuse(connection) if self.permits(&connection).await => {
+                    return Ok(connection);
+                }
                 // It serves others; this request's policy refuses its peer.
                 Checkout::Reuse(connection) => {
                     connection.give_back(pool, &self.key, &self.policy.pool);
@@ -92,11 +93,20 @@ impl Task {
         }
     }
 
+    /// Whether a connection that was made for another request may be used.
+    async fn permits(&self, connection: &Connection) -> bool {
+        match connection.peer() {
+            Some(peer) => !self.permission.of(vec![peer]).await.is_empty(),
+            None => true,
+        }
+    }
+
     async fn dial(&self, slot: Slot) -> Result<Connection, Failure> {
         let Core { connector, pool, stats } = &*self.core;
         // Held until those that wait for this connection have heard why it was not made.
         let mut slot = Some(slot);
-        match connector.connect(&self.head.target, &self.policy, stats, &mut slot).await {
+        let (target, policy, permission) = (&self.head.target, &self.policy, &self.permission);
+        match connector.connect(target, policy, permission, stats, &mut slot).await {
             Ok(Dialed::Http1(connection)) => Ok(Connection::Http1(connection)),
             Ok(Dialed::Http2(shared)) => {
                 let stream = shared.stream();
@@ -124,6 +134,7 @@ impl Task {
         if rewind {
             self.outbox.rewind();
         }
+        self.upload.admit();
         let mut request = self.request(body, connection.version())?;
         let interim = self.listen(&mut request);
         let response = self.response(&mut connection, request, &interim).await;
@@ -206,11 +217,6 @@ impl Task {
         let error = self.upload.error()?;
         Some(Failure::new(Kind::RequestBody, self.phase(), &self.origin, error.to_string()))
     }
-}
-
-/// Whether a connection that was made for another request may be used.
-fn permitted(connection: &Connection) -> bool {
-    connection.peer().is_none_or(destination::permits)
 }
 
 fn uri(

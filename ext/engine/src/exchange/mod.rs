@@ -11,10 +11,12 @@ mod discard;
 mod interim;
 mod task;
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::chunks::{Inbox, Message};
@@ -37,6 +39,9 @@ pub enum HeadEvent {
     Continue,
     /// The fields of a 103, for a client that can be told.
     EarlyHints(Fields),
+    /// The reader is to say, with [`Exchange::permit`], which of these addresses may be connected
+    /// to for a URL with this host.
+    Permit(String, Vec<IpAddr>),
     /// Nothing yet.
     Again,
 }
@@ -60,6 +65,8 @@ pub struct Exchange {
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
     pub(crate) task: AbortHandle,
+    /// Waits for the answer to the question that the reader was asked.
+    pub(crate) asked: Option<oneshot::Sender<Vec<bool>>>,
     pub(crate) over: Option<Result<(), Failure>>,
 }
 
@@ -75,11 +82,23 @@ impl Exchange {
             }
             Some(Message::Continue) => Ok(HeadEvent::Continue),
             Some(Message::EarlyHints(fields)) => Ok(HeadEvent::EarlyHints(fields)),
+            Some(Message::Permit(question)) => {
+                self.asked = Some(question.answer);
+                Ok(HeadEvent::Permit(question.host, question.addresses))
+            }
             Some(Message::End(outcome)) => {
                 self.end(outcome)?;
                 Err(out_of_order())
             }
             Some(Message::Chunk(_)) => Err(out_of_order()),
+        }
+    }
+
+    /// Answers [`HeadEvent::Permit`], for each of its addresses.
+    pub fn permit(&mut self, answers: Vec<bool>) {
+        if let Some(asked) = self.asked.take() {
+            // An exchange that is over does not hear it.
+            let _ = asked.send(answers);
         }
     }
 

@@ -20,6 +20,7 @@ use super::discard::drain;
 use crate::chunks::Outbox;
 use crate::client::Core;
 use crate::connection::{Connection, Http1};
+use crate::destination::Permission;
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{self, RequestHead, Trailers};
 use crate::policy::Policy;
@@ -45,6 +46,7 @@ pub(crate) struct Task {
     pub(crate) policy: Arc<Policy>,
     pub(crate) origin: String,
     pub(crate) key: Key,
+    pub(crate) permission: Permission,
     pub(crate) upload: Arc<Upload>,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,

@@ -40,7 +40,7 @@ pub enum BodyKind {
 pub enum Written {
     /// It is queued.
     Taken,
-    /// The queue is full; the signal rings when there is room.
+    /// Not now (the queue is full, or no connection is permitted yet); the signal rings then.
     Again,
     /// Nobody wants the body any more.
     Stopped,
@@ -92,6 +92,8 @@ pub(crate) struct Upload {
     wanted: AtomicU32,
     attempt: AtomicU32,
     stopped: AtomicBool,
+    /// Nothing may be written before a connection is permitted.
+    held: AtomicBool,
     data: AtomicWaker,
     completed: Notify,
     signal: Arc<Signal>,
@@ -126,6 +128,7 @@ impl Upload {
             wanted: AtomicU32::new(0),
             attempt: AtomicU32::new(0),
             stopped: AtomicBool::new(kind == BodyKind::None),
+            held: AtomicBool::new(false),
             data: AtomicWaker::new(),
             completed: Notify::new(),
             signal,
@@ -150,11 +153,18 @@ impl Upload {
     fn look(&self) -> Written {
         if self.stopped.load(Ordering::Acquire) {
             Written::Stopped
+        } else if self.held.load(Ordering::Acquire) {
+            Written::Again
         } else if self.queued.load(Ordering::Acquire) < self.limit {
             Written::Taken
         } else {
             Written::Again
         }
+    }
+
+    /// Keeps the writer from beginning until [`Upload::admit`].
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::Release);
     }
 
     /// Queues the next bytes of the body.
@@ -197,6 +207,13 @@ impl Upload {
     }
 
     // ===== the engine's end =====
+
+    /// Lets the writer begin.
+    pub(crate) fn admit(&self) {
+        if self.held.swap(false, Ordering::AcqRel) {
+            self.signal.notify();
+        }
+    }
 
     /// The body of the next attempt, and whether the writer must begin a new pass for it. `None`
     /// if what was sent cannot be sent again.

@@ -70,6 +70,7 @@ impl Reader {
             match self.exchange.head()? {
                 HeadEvent::Head(head) => return Ok(*head),
                 HeadEvent::Rewind => panic!("nothing was to be sent again"),
+                HeadEvent::Permit(..) => panic!("nothing was to be asked"),
                 HeadEvent::Again => self.wait(),
                 other => panic!("nobody asked for {other:?}"),
             }
