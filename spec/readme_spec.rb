@@ -11,6 +11,7 @@ RSpec.describe "The README" do
       usage: "# config.ru", gemfile: 'gem "rack-streaming-proxy"', rails: "config.streaming_proxy.",
       targets: "case request.path", subclass: "class SearchProxy", settings: "timeout: 10",
       tls: "client_cert:",
+      destinations: "allow_destinations:",
       rescue: "rescue Rack::StreamingProxy::Failure", stats: "Rack::StreamingProxy.stats"
     },
     "console" => { curl: "$ puma", demo: "$ bin/demo", tests: "$ bin/test" },
@@ -233,6 +234,14 @@ RSpec.describe "The README" do
     expect(get(start_example(:tls, upstream, files:), "/a?b").body).to eq("/a?b")
     shown = upstream.connections.map { |connection| connection.io.peer_cert.serial }
     expect(shown).to eq([client.certificate.serial])
+  end
+
+  it "shows destinations that a client's URL cannot leave" do
+    upstream = serving { [200, {}, "private"] }
+    server = start_example(:destinations, upstream)
+    expect(get(server, "/fetch?url=#{upstream.url}").status).to eq(502)
+    expect(get(server, "/other").body).to eq("inside")
+    expect(upstream.connections).to be_empty
   end
 
   describe "on rescuing" do

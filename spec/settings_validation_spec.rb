@@ -36,6 +36,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     client_cert: [5, "/no/such/file.pem", __FILE__],
     client_key: [5, "/no/such/file.pem", __FILE__],
     min_tls_version: ["1.1", 1.4, :SSLv3, nil],
+    allow_destinations: [nil, :all, "10.0.0.0/33", []],
     max_idle_connections: [-1, "3", 1.5],
     idle_connection_timeout: [-1, "3", 1e19, 1e300, Float::NAN, Float::INFINITY]
   }

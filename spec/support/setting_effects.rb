@@ -22,6 +22,7 @@ module SettingEffects
     max_connections: 1, connection_wait: 0.2, max_waiting_requests: 0, max_connection_age: 0.001,
     max_connection_requests: 1, tls_sni: "inner.test", client_cert: :client_file,
     client_key: :client_key, min_tls_version: "1.3", allow_trace: false,
+    allow_destinations: :public,
     max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
     max_interim_responses: 1, on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze
@@ -86,6 +87,12 @@ module SettingEffects
   def effect_of_allow_trace(app)
     upstream = serving { [200, {}, ""] }
     expect(fetch(app.call(upstream.url), "/", method: "TRACE").status).to eq(405)
+    expect(upstream.connections).to be_empty
+  end
+
+  def effect_of_allow_destinations(app)
+    upstream = serving { [200, {}, ""] }
+    expect(fetch(app.call(upstream.url)).status).to eq(502)
     expect(upstream.connections).to be_empty
   end
 

@@ -108,13 +108,13 @@ module Rack
 
         # Of several, what is wrong. Header values may be secrets: only the name.
         def readable(name, value)
-          if name == :headers && value.is_a?(Hash)
+          case [name, value]
+          in [:headers, Hash]
             wrong = value.find { |header, values| !SettingChecks.header?(header, values) }
             "the header #{redact(wrong.first)}"
-          elsif name == :allow_destinations && value.is_a?(Array) && value.any?
-            "the entry #{redact(value.find { |one| !SettingChecks::DESTINATION.call(one) })}"
-          else
-            redact(value)
+          in [:allow_destinations, [_, *]]
+            "the entry #{redact(value.reject(&SettingChecks::DESTINATION).first)}"
+          else redact(value)
           end
         end
       end

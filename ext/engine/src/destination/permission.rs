@@ -122,3 +122,98 @@ impl Permission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunks::{Inbox, Message, Outbox, channel};
+    use crate::signal::Signal;
+
+    fn permission(destinations: Destinations) -> (Permission, Outbox, Inbox) {
+        let (outbox, inbox) = channel(1, Arc::new(Signal::new(|| {})), "http://h");
+        let target = Target::parse(b"http://h:81/").expect("a URL");
+        let policy = Arc::new(Policy { destinations, ..Policy::default() });
+        (Permission::new(policy, &target, outbox.asker()), outbox, inbox)
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().expect(text)).collect()
+    }
+
+    fn question(inbox: &mut Inbox) -> Question {
+        match inbox.next() {
+            Some(Message::Permit(question)) => question,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn ss2_every_address_is_judged_and_the_permitted_ones_remain() {
+        let (permission, _outbox, _inbox) = permission(Destinations::default());
+        let found = ["10.0.0.1:81", "169.254.169.254:81", "[::1]:81"];
+        let found: Vec<_> = found.iter().map(|text| text.parse().expect(text)).collect();
+        let permitted = permission.resolved(found.clone()).await.expect("two remain");
+        assert_eq!(permitted, [found[0], found[2]]);
+        let failure = permission.resolved(vec![found[1]]).await.expect_err("none remains");
+        assert_eq!(
+            failure.to_string(),
+            "upstream http://h:81 is at an address that allow_destinations (:default) refuses"
+        );
+    }
+
+    #[tokio::test]
+    async fn ss2_the_reader_is_asked_once_about_each_address_and_what_it_carries() {
+        let (permission, _outbox, mut inbox) = permission(Destinations::Asked);
+        let found = addresses(&["10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::8.8.8.8", "::1"]);
+        let answer = async {
+            tokio::task::yield_now().await;
+            let Question { host, addresses: asked, answer } = question(&mut inbox);
+            let all = ["10.0.0.1", "64:ff9b::a00:1", "64:ff9b::808:808", "8.8.8.8", "::1"];
+            assert_eq!((host.as_str(), asked), ("h", addresses(&all)));
+            answer.send(vec![false, true, true, true, true]).expect("heard");
+        };
+        let (permitted, ()) = tokio::join!(permission.of(found.clone()), answer);
+        assert_eq!(permitted, found[2..]);
+        assert!(permission.of(Vec::new()).await.is_empty(), "nothing to ask");
+        assert!(inbox.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn ss2_a_question_without_an_answer_refuses() {
+        for answers in [None, Some(vec![])] {
+            let (permission, _outbox, mut inbox) = permission(Destinations::Asked);
+            let answer = async {
+                tokio::task::yield_now().await;
+                let question = question(&mut inbox);
+                if let Some(answers) = answers {
+                    question.answer.send(answers).expect("heard");
+                }
+            };
+            let (permitted, ()) = tokio::join!(permission.of(addresses(&["10.0.0.1"])), answer);
+            assert!(permitted.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn to1_the_clock_stands_still_while_the_reader_is_asked() {
+        let (permission, _outbox, mut inbox) = permission(Destinations::Asked);
+        let (limit, half) = (Duration::from_secs(2), Duration::from_secs(1));
+        let work = async |after: Duration| {
+            sleep(half).await;
+            permission.of(addresses(&["10.0.0.1"])).await;
+            sleep(after).await;
+        };
+        let answer = async |inbox: &mut Inbox| {
+            sleep(limit * 10).await;
+            question(inbox).answer.send(vec![true]).expect("heard");
+        };
+        for (after, done) in [(half / 2, Some(())), (half * 2, None)] {
+            let started = Instant::now();
+            let timed = permission.timeout(limit, work(after));
+            let (result, ()) = tokio::join!(timed, answer(&mut inbox));
+            assert_eq!(result, done);
+            let end = limit * 10 + if done.is_some() { half / 2 } else { half };
+            assert_eq!(started.elapsed().as_secs_f64().round(), end.as_secs_f64().round());
+        }
+    }
+}
