@@ -200,8 +200,11 @@ impl Upstream {
         if let Some(stream) = self.stream() {
             return Some(Connection::Http2(stream));
         }
+        if fresh {
+            return None;
+        }
         let now = Instant::now();
-        while let (false, Some(entry)) = (fresh, self.idle.pop()) {
+        while let Some(entry) = self.idle.pop() {
             let Idle { connection, until } = entry;
             if until > now && connection.is_usable(settings) && connection.is_ready() {
                 return Some(Connection::Http1(connection));
