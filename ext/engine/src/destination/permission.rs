@@ -88,7 +88,7 @@ impl Permission {
     }
 
     /// Which address it was is nobody's business.
-    fn refusal(&self) -> Failure {
+    pub(crate) fn refusal(&self) -> Failure {
         let rule = &self.policy.destinations;
         let detail = format!("is at an address that allow_destinations ({rule}) refuses");
         Failure::new(Kind::Destination, Phase::Connect, &self.origin, detail)

@@ -84,6 +84,8 @@ impl Task {
                 Checkout::Reuse(connection) if self.permits(&connection).await => {
                     return Ok(connection);
                 }
+                // Where all streams go. A shared connection would be offered again and again.
+                Checkout::Reuse(Connection::Http2(_)) => return Err(self.permission.refusal()),
                 // It serves others; this request's policy refuses its peer.
                 Checkout::Reuse(connection) => {
                     connection.give_back(pool, &self.key, &self.policy.pool);

@@ -1,5 +1,6 @@
 //! Exchanges with a scripted upstream: real sockets, no Ruby.
 
+mod destinations;
 mod http2;
 mod http2_peer;
 mod interim;
