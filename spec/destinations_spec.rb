@@ -113,6 +113,17 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and allow_destinations" do
     expect([upstream.requests.size, upstream.connections.size]).to eq([2, 1])
   end
 
+  it "does not judge a Unix socket, which is configuration, nor ask about one", id: "SS5" do
+    Dir.mktmpdir do |directory|
+      socket = File.join(directory, "app.sock")
+      serving(socket:) { |request| [200, {}, "got #{request.body}"] }
+      ["10.0.0.0/8", ->(*) { raise "asked" }].each do |value|
+        app = bare(socket:, allow_destinations: value) { "http://169.254.169.254/" }
+        expect(fetch(app, "/", method: "POST", input: "body").body).to eq("got body")
+      end
+    end
+  end
+
   it "does not go through a proxy of the environment", id: "CN8" do
     trap = serving { [200, {}, "trapped"] }
     script = <<~RUBY
