@@ -252,18 +252,22 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use crate::chunks;
     use crate::pool::{Checkout, Key, Pool};
+    use crate::signal::Signal;
     use tokio::net::TcpListener;
 
     /// Where the last connection that a connector makes leads to.
     async fn peer(connector: &Connector, target: &Target) -> Result<IpAddr, Failure> {
-        let (policy, pool) = (Policy::default(), Arc::new(Pool::default()));
+        let (policy, pool) = (Arc::new(Policy::default()), Arc::new(Pool::default()));
+        let (outbox, _inbox) = chunks::channel(1, Arc::new(Signal::new(|| {})), "up");
+        let permission = Permission::new(policy.clone(), target, outbox.asker());
         let key = Key::new(target, &policy);
         let Ok(Checkout::Dial(slot)) = pool.checkout(&key, &policy, "up", false).await else {
             panic!("a new pool has no connection");
         };
         let (stats, mut slot) = (Arc::new(Stats::default()), Some(slot));
-        match connector.connect(target, &policy, &stats, &mut slot).await? {
+        match connector.connect(target, &policy, &permission, &stats, &mut slot).await? {
             Dialed::Http1(connection) => {
                 Ok(crate::connection::Connection::Http1(connection).peer().expect("TCP"))
             }
