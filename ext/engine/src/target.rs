@@ -229,4 +229,5 @@ fn credentials_of(authority: &Authority) -> Option<HeaderValue> {
 }
 
 #[cfg(test)]
+#[path = "target_tests.rs"]
 mod tests;
