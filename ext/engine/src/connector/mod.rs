@@ -261,7 +261,7 @@ mod tests {
     async fn peer(connector: &Connector, target: &Target) -> Result<IpAddr, Failure> {
         let (policy, pool) = (Arc::new(Policy::default()), Arc::new(Pool::default()));
         let (outbox, _inbox) = chunks::channel(1, Arc::new(Signal::new(|| {})), "up");
-        let permission = Permission::new(policy.clone(), target, outbox.asker());
+        let permission = Permission::new(policy.clone(), target, outbox.announcer());
         let key = Key::new(target, &policy);
         let Ok(Checkout::Dial(slot)) = pool.checkout(&key, &policy, "up", false).await else {
             panic!("a new pool has no connection");

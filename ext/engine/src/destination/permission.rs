@@ -133,7 +133,7 @@ mod tests {
         let (outbox, inbox) = channel(1, Arc::new(Signal::new(|| {})), "http://h");
         let target = Target::parse(b"http://h:81/").expect("a URL");
         let policy = Arc::new(Policy { destinations, ..Policy::default() });
-        (Permission::new(policy, &target, outbox.asker()), outbox, inbox)
+        (Permission::new(policy, &target, outbox.announcer()), outbox, inbox)
     }
 
     fn addresses(texts: &[&str]) -> Vec<IpAddr> {
