@@ -22,6 +22,8 @@ mod http2;
 mod panics;
 mod policy;
 mod pool;
+#[cfg(test)]
+mod properties;
 mod report;
 mod resolver;
 mod retry;

@@ -1,5 +1,6 @@
 //! Exchanges with a scripted upstream: real sockets, no Ruby.
 
+mod chunk_coding;
 mod destinations;
 mod http2;
 mod http2_peer;
@@ -7,4 +8,5 @@ mod interim;
 mod peers;
 mod pool;
 mod responses;
+mod spellings;
 mod uploads;
