@@ -73,7 +73,7 @@ impl Target {
         };
         let authority = uri.authority().ok_or(TargetError::Host)?;
         let host = authority.host().to_owned();
-        if host.is_empty() || is_bad_literal(&host) {
+        if !is_host(&host) {
             return Err(TargetError::Host);
         }
         if authority.as_str().matches('@').count() > 1 {
@@ -180,6 +180,14 @@ fn strip_scheme(url: &[u8]) -> Option<&[u8]> {
     })
 }
 
+/// Whether it is an IPv6 literal in brackets, or has neither; `http::Uri` lets more stand there.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(literal) => literal.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && !host.contains(['[', ']']),
+    }
+}
+
 /// The port written in the authority; `http::Uri` keeps any digits there.
 fn port_of(authority: &Authority) -> Result<Option<u16>, TargetError> {
     let after_host =
@@ -197,12 +205,6 @@ fn port_of(authority: &Authority) -> Result<Option<u16>, TargetError> {
         },
         Some(_) => Err(TargetError::Port),
     }
-}
-
-/// What stands in brackets and is no IPv6 address.
-fn is_bad_literal(host: &str) -> bool {
-    let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    literal.is_some_and(|literal| literal.parse::<Ipv6Addr>().is_err())
 }
 
 fn has_bad_port(authority: &[u8]) -> bool {

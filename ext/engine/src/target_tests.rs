@@ -126,6 +126,8 @@ fn refuses_what_is_no_upstream() {
         ("//h/x", TargetError::Scheme),
         ("http://", TargetError::Host),
         ("http:///x", TargetError::Host),
+        ("http://[@]/", TargetError::Host),
+        ("http://[h]/", TargetError::Host),
         ("http://:80/", TargetError::Host),
         ("http://u@/", TargetError::Host),
         ("http://[]/", TargetError::Host),

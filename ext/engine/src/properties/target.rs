@@ -16,8 +16,9 @@ fn tail() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn url() -> impl Strategy<Value = Vec<u8>> {
-    ("(?i-u)(http|https)://(h|127\\.1|\\[::1\\])?", tail())
-        .prop_map(|(start, tail)| [start.into_bytes(), tail].concat())
+    let authority = "(h|127\\.1|\\[::1\\]|[\\[\\]@:h]{1,4})?";
+    ("(?i-u)(http|https)://", authority, "[/?#]?", tail())
+        .prop_map(|(scheme, host, end, tail)| [(scheme + &host + &end).into(), tail].concat())
 }
 
 /// Holds for every URL that was taken.

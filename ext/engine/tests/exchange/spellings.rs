@@ -1,9 +1,10 @@
 //! The destination policy, from outside: an address is refused however the URL writes it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use streaming_engine::{BodyKind, Client, Kind, Policy};
+use streaming_engine::{BodyKind, Client, Kind, Policy, Timeouts};
 
 use crate::peers::{Reader, client};
 
@@ -44,7 +45,9 @@ fn spellings(v4: Ipv4Addr) -> Vec<String> {
 
 fn kind_of(client: &Client, host: &str) -> Kind {
     let url = format!("http://{host}/");
-    let mut reader = Reader::open(client, &url, BodyKind::None, Policy::default());
+    let timeouts = Timeouts { connect: Some(Duration::from_secs(1)), ..Timeouts::default() };
+    let policy = Policy { timeouts, ..Policy::default() };
+    let mut reader = Reader::open(client, &url, BodyKind::None, policy);
     reader.head().expect_err("nothing answers there").kind
 }
 
