@@ -9,17 +9,15 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 
-use atomic_waker::AtomicWaker;
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::destination::Question;
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::signal::Signal;
+use crate::sync::{AtomicBool, AtomicUsize, AtomicWaker, Ordering, Receiver, Sender, unbounded};
 
 /// What a queued message costs beside its payload, about: itself and its block in the queue.
 const OVERHEAD: usize = 128;
@@ -276,6 +274,9 @@ impl Drop for Inbox {
         self.clear();
     }
 }
+
+#[cfg(all(test, rsp_loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,7 @@ mod retry;
 mod signal;
 mod socket;
 mod stats;
+mod sync;
 mod target;
 mod tls;
 mod upload;

@@ -5,7 +5,8 @@
 //! (which ring) and one Ruby thread (which arms). The ring itself is the border's business.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+use crate::sync::{AtomicBool, Ordering};
 
 /// A bell that rings only for somebody who listens.
 pub struct Signal {
@@ -23,15 +24,14 @@ impl Signal {
     /// Asks for a ring at the next change. The caller must look again after this and before it
     /// waits, or a change that came in between is lost.
     pub(crate) fn arm(&self) {
-        self.armed.store(true, Ordering::Relaxed);
-        // Orders the store before the look that follows; pairs with the fence in `notify`.
-        fence(Ordering::SeqCst);
+        // Pairs with the exchange in `notify`: one of the two comes first. If that is the other, its
+        // change is acquired here, before the caller looks again.
+        self.armed.swap(true, Ordering::AcqRel);
     }
 
     /// Says that something changed. The change must be visible before this is called.
     pub(crate) fn notify(&self) {
-        fence(Ordering::SeqCst);
-        if self.armed.swap(false, Ordering::Relaxed) {
+        if self.armed.swap(false, Ordering::AcqRel) {
             (self.ring)();
         }
     }
@@ -42,6 +42,9 @@ impl fmt::Debug for Signal {
         f.debug_struct("Signal").field("armed", &self.armed).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, rsp_loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

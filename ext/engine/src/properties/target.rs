@@ -44,7 +44,7 @@ fn check(target: &Target) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, ..quick() })]
+    #![proptest_config(ProptestConfig { cases: 2048, ..quick() })]
 
     #[test]
     fn ss1_a_url_has_one_reading_or_none(url in url()) {
