@@ -30,7 +30,7 @@ Gem::Specification.new do |spec|
   spec.files = Dir[
     "lib/**/*.rb", "sig/**/*.rbs", "ext/**/*.{rs,toml,rb}", "Cargo.{toml,lock}",
     "docs/**/*.md", "README.md", "CHANGELOG.md", "LICENSE", ".yardopts"
-  ]
+  ] - Dir["ext/engine/fuzz/**/*"]
   spec.require_paths = ["lib"]
   spec.extensions = ["ext/rack_streaming_proxy/extconf.rb"]
 

@@ -16,6 +16,8 @@ mod error;
 mod exchange;
 mod fd;
 mod framing;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
 mod http2;
 #[cfg(feature = "test-panics")]

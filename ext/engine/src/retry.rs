@@ -42,7 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rt1_tries_a_5xx_again_n_times() {
+    fn rt1_tries_no_answer_again_unless_it_is_asked_to() {
+        let mut attempts = Attempts::new(Retry::default());
+        assert!([500, 503].iter().all(|status| attempts.after_status(*status, true).is_none()));
+    }
+
+    #[test]
+    fn rt2_tries_a_5xx_again_n_times() {
         let mut attempts = Attempts::new(Retry { on_5xx: 2, delay: Duration::from_secs(1) });
         assert_eq!(attempts.after_status(404, true), None);
         assert_eq!(attempts.after_status(503, false), None, "not replayable");
