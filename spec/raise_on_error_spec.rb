@@ -15,7 +15,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     end
   end
 
-  it "is ConnectError when the upstream refuses" do
+  it "is ConnectError when the upstream refuses", id: %w[TO3 TO4] do
     port = closed_port
     error = error_of("http://127.0.0.1:#{port}/x")
     expect(error).to be_an_instance_of(Rack::StreamingProxy::ConnectError)
@@ -33,7 +33,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect(error.status).to eq(502)
   end
 
-  it "is TlsError when the certificate is not trusted" do
+  it "is TlsError when the certificate is not trusted", id: "TO3" do
     upstream = serving(tls: TestAuthority.new.context) { [200, {}, ""] }
     error = error_of(upstream.url)
     expect(error).to be_an_instance_of(Rack::StreamingProxy::TlsError)
@@ -54,7 +54,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect([error.status, error.phase.to_s]).to eq([504, "tls"])
   end
 
-  it "is TimeoutError of the phase head" do
+  it "is TimeoutError of the phase head", id: "TO3" do
     error = error_of(silent_upstream.url, timeout: 0.1)
     expect(error).to be_an_instance_of(Rack::StreamingProxy::TimeoutError)
     expect([error.status, error.phase.to_s]).to eq([504, "head"])
@@ -88,7 +88,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect(error.status).to eq(502)
   end
 
-  it "is BodyError, an EOFError, in each, with or without raise_on_error" do
+  it "is BodyError, an EOFError, in each, with or without raise_on_error", id: %w[TO3 TO4] do
     upstream = start_upstream do |connection|
       connection.read_head
       connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
