@@ -23,5 +23,5 @@ pub fn response(
 
 /// Whether the default destination policy permits the address.
 pub fn permits(address: IpAddr) -> bool {
-    destination::permits(address)
+    destination::permits_by_default(address)
 }

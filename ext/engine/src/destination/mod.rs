@@ -115,5 +115,11 @@ fn is_host_name(host: &str) -> bool {
     host.split('.').all(is_label) && !is_number
 }
 
+/// Whether the default policy permits the address.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn permits_by_default(address: IpAddr) -> bool {
+    Reading::new(address).is_default()
+}
+
 #[cfg(test)]
 mod tests;
