@@ -8,5 +8,6 @@ mod interim;
 mod peers;
 mod pool;
 mod responses;
+mod reuse;
 mod spellings;
 mod uploads;
