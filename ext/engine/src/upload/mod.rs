@@ -280,10 +280,12 @@ impl Upload {
         self.lock().sent
     }
 
-    /// When the upstream last took bytes; now, while it waits for the client's.
+    /// When the upstream last took bytes; now, while it waits for the client's and they are wanted.
     pub(crate) fn last_moved(&self) -> Instant {
+        let wanted = !self.stopped.load(Ordering::Acquire);
         let progress = self.lock();
-        if progress.starving && !progress.complete { Instant::now() } else { progress.moved }
+        let waiting = progress.starving && !progress.complete && wanted;
+        if waiting { Instant::now() } else { progress.moved }
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
