@@ -1,6 +1,7 @@
 //! Exchanges with a scripted upstream: real sockets, no Ruby.
 
 mod chunk_coding;
+mod clocks;
 mod destinations;
 mod http2;
 mod http2_peer;
