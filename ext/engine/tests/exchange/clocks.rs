@@ -56,18 +56,20 @@ fn to1_connect_timeout_covers_the_tls_handshake() {
 #[test]
 fn to1_a_slow_reader_is_no_timeout() {
     const SIZE: usize = 32 * 1024 * 1024;
-    let (url, thread) = upstream(1, |_, stream| {
+    let bytes = vec![b'x'; SIZE];
+    let (url, thread) = upstream(1, move |_, stream| {
         read_head(stream);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("sent");
-        stream.write_all(&vec![b'x'; SIZE]).expect("the reader goes on");
+        stream.write_all(&bytes).expect("the reader goes on");
     });
     let client = client();
-    let timeouts = Timeouts { head: Some(BRIEF), idle: Some(BRIEF), ..Timeouts::default() };
+    let limit = Some(5 * BRIEF);
+    let timeouts = Timeouts { head: limit, idle: limit, ..Timeouts::default() };
     let mut reader = Reader::open(&client, &url, BodyKind::None, limited(timeouts));
     reader.head().expect("a head");
     // The reader does something else for longer than both clocks.
-    std::thread::sleep(5 * BRIEF);
+    std::thread::sleep(10 * BRIEF);
     assert!(!thread.is_finished(), "the upstream was stopped");
     let (body, outcome) = reader.body();
     assert_eq!((body.len(), outcome.is_ok()), (SIZE, true), "{outcome:?}");
@@ -80,13 +82,14 @@ fn to1_a_stream_that_goes_on_is_cut_by_no_clock_but_total_timeout() {
         read_head(stream);
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n").expect("sent");
         for _ in 0..20 {
-            std::thread::sleep(BRIEF / 4);
+            std::thread::sleep(BRIEF / 2);
             if stream.write_all(b".").is_err() {
                 return;
             }
         }
     };
-    let active = Timeouts { head: Some(BRIEF), idle: Some(2 * BRIEF), ..Timeouts::default() };
+    let limit = Some(4 * BRIEF);
+    let active = Timeouts { head: limit, idle: limit, ..Timeouts::default() };
     let (url, thread) = upstream(2, stream_on);
     let client = client();
     let mut reader = Reader::open(&client, &url, BodyKind::None, limited(active));
