@@ -22,6 +22,9 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and reuse of connections" do
     "of chunks that are none" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "with length 0" => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     "of 204" => "HTTP/1.1 204 No Content\r\n\r\n",
+    "of 205" => "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+    "of 304 with a length" => "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+    "of 404 with a body" => "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone",
     "of HTTP/1.0 with keep-alive" =>
       "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"
   }.each do |what, response|
@@ -37,6 +40,9 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and reuse of connections" do
     "with Connection: close" =>
       "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n",
     "of HTTP/1.0" => "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "with a length beside chunks" =>
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n" \
+      "2\r\nok\r\n0\r\n\r\n",
     "with bytes too many" => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 666"
   }.each do |what, response|
     it "does not reuse after a response #{what}", id: "CN1" do
@@ -75,6 +81,12 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and reuse of connections" do
     upstream = serving { [200, { "WWW-Authenticate" => "Bearer scope=\"ntlm\"" }, "ok"] }
     2.times { fetch(linted { upstream.url }, "/", "HTTP_AUTHORIZATION" => "Basic TlRMTQ==") }
     expect(upstream.connections.size).to eq(1)
+  end
+
+  it "reuses after an answer to HEAD, whatever length it announces", id: "CN1" do
+    upstream = serving { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" }
+    5.times { fetch(linted { upstream.url }, "/", method: "HEAD") }
+    expect([upstream.requests.size, upstream.connections.size]).to eq([5, 1])
   end
 
   it "does not reuse a connection whose body was not read to its end", id: "CN2" do
