@@ -1,6 +1,7 @@
 //! The reader's end, awaited; and what must be left of everything.
 
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// An engine, and a runtime for its peers.
 pub(crate) struct Stage {
-    pub(crate) client: Arc<Client>,
+    /// Leaked by a test that fails: an engine that hangs would never be dropped.
+    pub(crate) client: ManuallyDrop<Arc<Client>>,
     runtime: Runtime,
     descriptors: usize,
     _alone: MutexGuard<'static, ()>,
@@ -30,7 +32,7 @@ impl Stage {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let descriptors = descriptors();
-        let client = Arc::new(Client::start().expect("threads"));
+        let client = ManuallyDrop::new(Arc::new(Client::start().expect("threads")));
         Stage { client, runtime, descriptors, _alone: alone }
     }
 
@@ -42,7 +44,7 @@ impl Stage {
     pub(crate) fn leaves_nothing(self) {
         let held = |stats: Snapshot| (stats.exchanges, stats.connections, stats.tasks);
         eventually("exchanges, connections, tasks", (0, 0, 0), || held(self.client.stats()));
-        drop(self.client);
+        drop(ManuallyDrop::into_inner(self.client));
         drop(self.runtime);
         eventually("descriptors", self.descriptors - RUNTIMES_OWN, descriptors);
     }
@@ -108,6 +110,7 @@ impl Reader {
                 HeadEvent::Head(head) => break head,
                 HeadEvent::Rewind => panic!("nothing was to be sent again"),
                 HeadEvent::Again => self.rung().await,
+                other => panic!("nobody asked for {other:?}"),
             }
         };
         let mut body = Vec::new();

@@ -76,7 +76,7 @@ async fn cut_all(client: Arc<Client>, cut: Cut) {
 
 fn cut_everywhere(cut: Cut) {
     let stage = Stage::new();
-    stage.run(cut_all(stage.client.clone(), cut));
+    stage.run(cut_all(Arc::clone(&stage.client), cut));
     stage.leaves_nothing();
 }
 

@@ -137,7 +137,7 @@ fn possible(sent: &Sent, pieces: usize, end: End) -> bool {
 #[test]
 fn rq6_a_body_that_its_reader_cuts_never_reaches_the_upstream_as_whole() {
     let stage = Stage::new();
-    let client = stage.client.clone();
+    let client = Arc::clone(&stage.client);
     stage.run(async {
         let upstream = Upstream::start().await;
         let mut cuts = JoinSet::new();
@@ -193,7 +193,7 @@ async fn upstream_cuts(client: &Client, upstream: &Upstream, sent: &Sent, at: us
 #[test]
 fn st6_an_upstream_that_cuts_a_body_at_any_byte_is_a_failure_or_its_answer() {
     let stage = Stage::new();
-    let client = stage.client.clone();
+    let client = Arc::clone(&stage.client);
     stage.run(async {
         let upstream = Upstream::start().await;
         let room = Arc::new(Semaphore::new(AT_ONCE));
