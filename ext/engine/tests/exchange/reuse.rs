@@ -266,7 +266,6 @@ fn cn1_a_connection_is_ended_after_an_answer_to_half_a_request() {
 }
 
 #[test]
-#[ignore = "the pool deadlocks: Upstream::reusable drops an idle connection under the pool's lock"]
 fn cn3_a_stale_connection_is_replaced_while_another_lies_idle() {
     let (asked, both) = (AtomicUsize::new(0), Barrier::new(2));
     // Two answers at once make two connections; the next request finds the one it gets closed.
