@@ -95,11 +95,24 @@ RSpec.describe "Real clients before real servers" do
         expect(curl("-I", @server.url("/head"))).to match(/^content-length: 5\r$/i)
       end
 
-      it "serves curl's Expect: 100-continue without its waiting" do
-        seconds = elapsed do
-          curl("-H", "Expect: 100-continue", "--data-binary", "@-", @server.url("/x"),
-               input: "e" * 2_000_000)
+      # An upstream that asks for the body of a request that expects it to, and counts its bytes.
+      def asking
+        start_upstream do |connection|
+          head = connection.read_head
+          connection.write("HTTP/1.1 100 Continue\r\n\r\n") if head["expect"]
+          body = connection.read_body(head["content-length"].to_i)
+          connection.respond(200, {}, body.bytesize.to_s)
         end
+      end
+
+      it "serves curl's Expect: 100-continue without its waiting" do
+        server = start_server(kind, RackupText.proxy, env: { "UPSTREAM" => asking.url("") })
+        answer = nil
+        seconds = elapsed do
+          answer = curl("-H", "Expect: 100-continue", "--data-binary", "@-", server.url("/x"),
+                        input: "e" * 2_000_000)
+        end
+        expect(answer).to eq("2000000")
         expect(seconds).to be < 0.9 # curl gives up the waiting after a second
       end
     end

@@ -24,8 +24,8 @@ def cargo
   MESSAGE
 end
 
-# RubyGems up to 3.3 never cleans: what cargo leaves behind is hundreds of megabytes. It sets
-# SOURCE_DATE_EPOCH while it builds an extension.
+# RubyGems up to 3.3 never cleans: what cargo leaves behind is hundreds of megabytes, and a second
+# copy of the library. It sets SOURCE_DATE_EPOCH while it builds an extension.
 def makefile(cargo)
   target_dir = File.join(Dir.pwd, "target")
   built = "lib#{LIBRARY}.#{RbConfig::CONFIG["SOEXT"]}"
@@ -52,7 +52,7 @@ def makefile(cargo)
     \tmkdir -p $(DESTDIR)$(sitearchdir)$(target_prefix)
     \tcmp -s $(DLLIB) $(INSTALLED) || { rm -f $(INSTALLED) && cp $(DLLIB) $(INSTALLED); }
     \ttouch $(INSTALLED)
-    #{"\trm -rf $(TARGET_DIR)" if ENV.key?("SOURCE_DATE_EPOCH")}
+    #{"\trm -rf $(TARGET_DIR) $(DLLIB)" if ENV.key?("SOURCE_DATE_EPOCH")}
 
     clean:
     \trm -rf $(TARGET_DIR) $(DLLIB)
