@@ -20,10 +20,11 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and what a request is for" do
   once { @servers = %i[puma unicorn].to_h { |kind| [kind, start_server(kind, rackup)] } }
 
   # @return [Integer] the status of the answer to this raw head
-  def ask(kind, request_line, *lines)
+  def ask(kind, request_line, *lines, version: "1.1")
     client = connect(@servers.fetch(kind))
     lines += ["X-Port: #{upstream.port}", "Connection: close"]
-    client.write("#{request_line} HTTP/1.1\r\n#{lines.map { |line| "#{line}\r\n" }.join}\r\n")
+    client.write("#{request_line} HTTP/#{version}\r\n" \
+                 "#{lines.map { |line| "#{line}\r\n" }.join}\r\n")
     client.read_head.status
   end
 
@@ -52,6 +53,22 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and what a request is for" do
         end
       end
 
+      ["/a?", "/?", "/a??", "/a?b=c"].each do |target|
+        it "passes the target #{target} unchanged", id: %w[RQ8 RQ11] do
+          expect(ask(kind, "GET #{target}", "Host: front.test")).to eq(200)
+          expect(head.target).to eq(target)
+        end
+      end
+
+      it "answers a request without Host with 400", id: "FW2" do
+        expect(ask(kind, "GET /")).to eq(400)
+        expect(upstream.connections).to be_empty
+      end
+
+      it "passes an HTTP/1.0 request without Host on", id: "FW2" do
+        expect(ask(kind, "GET /", version: "1.0")).to eq(200)
+      end
+
       it "asks the upstream itself for OPTIONS *", id: "RQ14" do
         expect(ask(kind, "OPTIONS *", "Host: front.test")).to eq(200)
         expect(head.first_line).to eq("OPTIONS * HTTP/1.1")
@@ -73,6 +90,21 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and what a request is for" do
   it "answers a user name in the target with 400, on Puma", id: "FW2" do
     expect(ask(:puma, "GET http://front.test@other.test/", "Host: front.test")).to eq(400)
     expect(ask(:puma, "GET http:///abs", "Host: front.test")).to eq(400).or eq(500)
+    expect(upstream.connections).to be_empty
+  end
+
+  # Of ftp: targets Puma gives the path without its slash: it would go on where the host ends.
+  it "lets no target without a slash name the host that is asked, on Puma", id: %w[RQ12 SS1] do
+    other = serving { [200, {}, "not meant"] }
+    ["@#{other.authority}/", ":80@#{other.authority}/", ".other.test/", "0/"].each do |path|
+      expect(ask(:puma, "GET ftp://front.test/#{path}", "Host: front.test")).to eq(400)
+    end
+    expect([upstream, other].flat_map(&:connections)).to be_empty
+  end
+
+  it "answers a path without a slash with 400, whatever the block makes of it", id: "RQ12" do
+    app = bare { |request| "http://127.0.0.1:9#{request.path_info}" }
+    expect(fetch(app, "/", "PATH_INFO" => "@#{upstream.authority}/").status).to eq(400)
     expect(upstream.connections).to be_empty
   end
 

@@ -80,6 +80,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
                         nil],
     "chunked after a space" => ["Transfer-Encoding:  chunked", chunks, "abc", "abc"],
     "chunked after a vertical tab" => ["Transfer-Encoding: \vchunked", chunks, nil, nil],
+    "chunked on a folded line" => ["Transfer-Encoding:\r\n chunked", chunks, nil, nil],
+    "a length on a folded line" => ["Content-Length:\r\n 3", "abc", nil, nil],
     "a space before the colon" => ["Transfer-Encoding : chunked", chunks, nil, nil],
     "an underscore in Transfer_Encoding" => ["Transfer_Encoding: chunked", chunks, nil, "abc"],
     "an underscore in Transfer_Encoding beside a length" =>
@@ -115,6 +117,17 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
       expect(bytes).to match(%r{\AHTTP/1.1 400 .*400 Bad Request\z}m)
       expect(ending).not_to be_nil
       expect(recorded).to be_empty
+    end
+  end
+
+  describe "of another major version" do
+    { "0.9" => "", "2.0" => " HTTP/2.0" }.each do |version, suffix|
+      it "reach the upstream not at all, of HTTP/#{version} on Unicorn", id: "FW8" do
+        client = connect(server(:unicorn))
+        client.write("GET /#{upstream.port}#{suffix}\r\nHost: front.test\r\n\r\n")
+        expect(client.read_to_end.first).to end_with("400 Bad Request")
+        expect(recorded).to be_empty
+      end
     end
   end
 

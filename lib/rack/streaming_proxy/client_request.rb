@@ -6,13 +6,26 @@ module Rack
     # uses, and that reads the request's target as HTTP does, whatever the server made of it.
     class ClientRequest < Rack::Request
       ABSOLUTE = %r{\A[a-z][a-z0-9+.-]*://([^/?#]*)}i
-      private_constant :ABSOLUTE
+      EMPTY_QUERY = /\A[^?#]*\?(?:#|\z)/n
+      private_constant :ABSOLUTE, :EMPTY_QUERY
 
       # @return [String] the query string, without "?"; empty if there is none
       def query = query_string
 
-      # @return [String] the path; empty for `OPTIONS *`, so that a URL made of it has none either
-      def path = path_info == "*" ? "" : super
+      # Empty for `OPTIONS *`, so that a URL made of it has none either, and for all that does not
+      # begin with a slash: behind a host it would be more of the host.
+      #
+      # @return [String]
+      def path
+        path = super
+        path.start_with?("/") ? path : ""
+      end
+
+      # @return [String] path and query; an empty query keeps its question mark
+      def fullpath
+        empty = query_string.empty? && EMPTY_QUERY.match?(get_header("REQUEST_URI").to_s.b)
+        empty ? "#{path}?" : super
+      end
 
       # Host and port as the client wrote them. Those of an absolute target override the field Host
       # (RFC 9112 section 3.2.2), which Puma leaves to us.

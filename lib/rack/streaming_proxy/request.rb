@@ -27,8 +27,10 @@ module Rack
         @env = rack_request.env
         @server = server
         @host = rack_request.host_authority
+        server.fault&.then { |what| refuse(what) }
         check_hosts(@env["HTTP_HOST"].to_s, rack_request.target_authority)
         check_asterisk
+        check_path
         @input = Input.new(@env, server)
       end
 
@@ -87,6 +89,12 @@ module Rack
         target = @env["REQUEST_URI"] || @env["PATH_INFO"]
         refuse("target is \"*\", which is for OPTIONS alone") if
           target == "*" && http_method != "OPTIONS"
+      end
+
+      # Behind a host, such a path would go on with it: "http://files.internal" + "@other.test/".
+      def check_path
+        path = @env["PATH_INFO"].to_s
+        refuse("path does not begin with a slash") unless path.empty? || path.start_with?("/", "*")
       end
 
       def host?(text) = HOST.match?(text.b)

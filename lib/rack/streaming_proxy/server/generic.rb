@@ -18,6 +18,9 @@ module Rack
           @env["SERVER_PROTOCOL"].to_s[%r{\AHTTP/(\d(?:\.\d)?)\z}, 1] || "1.1"
         end
 
+        # @return [String, nil] what of the request RFC 9112 refuses, and this server has not
+        def fault = nil
+
         # @return [String] the scheme of the client's connection, whatever its headers say
         def scheme = @env["rack.url_scheme"]
 
@@ -71,6 +74,13 @@ module Rack
         def cut(_length); end
 
         private
+
+        # For servers that speak HTTP/1 only (RFC 9112 sections 2.3 and 3.2).
+        def http1_fault(version)
+          return "version is not HTTP/1" unless version.start_with?("1.")
+
+          "Host is missing" unless @http10 || @env.key?("HTTP_HOST")
+        end
 
         # Closing then sends a RST, where a FIN would look like the end of the body.
         def reset_on_close(socket)

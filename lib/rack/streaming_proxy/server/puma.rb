@@ -17,8 +17,11 @@ module Rack
         # Puma 5 puts it into HTTP_VERSION, where a client's header "Version" may join it; its
         # SERVER_PROTOCOL is always HTTP/1.1. Puma itself takes what is not HTTP/1.1 for 1.0.
         def http_version
-          (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"]) == "HTTP/1.1" ? "1.1" : "1.0"
+          version == "HTTP/1.1" ? "1.1" : "1.0"
         end
+
+        # @return [String, nil]
+        def fault = http1_fault(version.delete_prefix("HTTP/"))
 
         # @return [String] Puma's rack.url_scheme believes X-Forwarded-Proto
         def scheme
@@ -56,6 +59,8 @@ module Rack
         end
 
         private
+
+        def version = (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"]).to_s
 
         def corked?
           return @corked if defined?(@corked)

@@ -19,6 +19,13 @@ module Rack
         # @return [String] Unicorn speaks no TLS; its rack.url_scheme believes X-Forwarded-Proto
         def scheme = "http"
 
+        # Lengths and codings on folded lines come into the env, but Unicorn reads no body by them.
+        #
+        # @return [String, nil]
+        def fault
+          http1_fault(http_version) || ("length or coding is on a folded line" if body_missed?)
+        end
+
         # @return [IO] the client's socket
         def client_socket = @env["unicorn.socket"]
 
@@ -70,6 +77,12 @@ module Rack
 
         private
 
+        def body_missed?
+          announced = @env.key?("HTTP_TRANSFER_ENCODING") || @env["CONTENT_LENGTH"].to_i.positive?
+          input = unwrapped(@env["rack.input"])
+          announced && input.is_a?(StringIO) && input.size.zero?
+        end
+
         def size_here(input, bell)
           buffered = buffer(input)
           return MOST unless buffered
@@ -77,13 +90,18 @@ module Rack
           here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
         end
 
-        # The bytes that came with the head wait in @rbuf, which has no reader; Rack::Lint, which
-        # Unicorn adds in development, has the input in @input.
+        # Rack::Lint, which Unicorn adds in development, has the input in @input.
+        def unwrapped(input)
+          input = input.instance_variable_get(:@input) while input.instance_variable_get(:@input)
+          input
+        end
+
+        # The bytes that came with the head wait in @rbuf, which has no reader.
         #
         # @return [String, nil] nil for an input that is wrapped or has another shape, or whose end
         #   is known already: it is read without waiting for the socket
         def buffer(input)
-          input = input.instance_variable_get(:@input) while input.instance_variable_get(:@input)
+          input = unwrapped(input)
           buffer, parser = %i[@rbuf @parser].map { |name| input.instance_variable_get(name) }
           return unless buffer.is_a?(String) && parser.respond_to?(:body_eof?)
 
