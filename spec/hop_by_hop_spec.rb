@@ -124,6 +124,21 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and headers of one hop" do
       end
     end
 
+    %i[puma unicorn].each do |kind|
+      context "with empty values among others of their name, on #{kind}" do
+        let(:response_headers) { { "X-Some" => ["", "a", "", "b", ""], "X-None" => ["", ""] } }
+
+        it "keeps them all, in their order", id: "HH8" do
+          server = start_server(kind, RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
+          client = connect(server)
+          client.get("/", { "Connection" => "close" })
+          answer = client.read_head
+          expect([answer.all("x-some"), answer.all("x-none")])
+            .to eq([["", "a", "", "b", ""], ["", ""]])
+        end
+      end
+    end
+
     context "with every field of one hop" do
       let(:response_headers) do
         %w[Proxy-Connection Keep-Alive Proxy-Authenticate Proxy-Authorization TE Trailer

@@ -38,10 +38,17 @@ module Rack
 
       def self.add(headers, name, value)
         before = headers[name]
-        several = RACK3 ? [*before, value] : "#{before}\n#{value}"
-        headers[name] = before.nil? ? value : several
+        headers[name] = before.nil? ? value : several(before, value)
       end
       private_class_method :add
+
+      # Servers split at line feeds, and drop what is empty at the end: a space keeps it.
+      def self.several(before, value)
+        return [*before, value] if RACK3
+
+        value.empty? ? "#{before}\n " : "#{before}\n#{value}"
+      end
+      private_class_method :several
     end
   end
 end
