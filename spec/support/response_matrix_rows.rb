@@ -33,7 +33,7 @@ ResponseMatrix.fill do
   refuses "chunks in HTTP/1.0", response(chunked, body: abc, version: "1.0")
   refuses "chunks in HTTP/1.0 with keep-alive",
           response(chunked, "Connection: keep-alive", body: abc, version: "1.0")
-  ["+3", "-1", "0x3", "3.0", "3 3", "", "3,", "3, 4", "3;", "9" * 20].each do |length|
+  ["+3", "-1", "0x3", "3.0", "3 3", "", "3,", "3, 4", "3;", "9" * 20, (2**63).to_s].each do |length|
     refuses "Content-Length #{length.inspect}", response("Content-Length: #{length}", body: "abc")
   end
   refuses "lengths that differ", response("Content-Length: 3", "Content-Length: 4", body: "abcd")
