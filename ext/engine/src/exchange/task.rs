@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -145,7 +145,7 @@ impl Task {
         drop(parts);
         let mut ended = body.is_end_stream();
         if framing.body.follows() {
-            self.pump(&mut body, &trailers).await?;
+            self.pump(&mut body, connection.version(), &trailers).await?;
             ended = true;
         }
         drop(body);
@@ -175,14 +175,19 @@ impl Task {
     }
 
     /// Moves the body to the reader. Rings only when nothing more is here or the queue is full.
-    async fn pump(&mut self, body: &mut Incoming, trailers: &Trailers) -> Result<(), Failure> {
+    async fn pump(
+        &mut self,
+        body: &mut Incoming,
+        version: Version,
+        trailers: &Trailers,
+    ) -> Result<(), Failure> {
         let mut left = self.policy.limits.response_body.unwrap_or(u64::MAX);
         loop {
             let frame = match self.next_here(body).await {
                 Some(frame) => frame,
                 None => self.next_later(body).await?,
             };
-            let Some(frame) = frame else { return Ok(()) };
+            let Some(frame) = frame else { return self.whole(body, version) };
             let frame = frame.map_err(|err| {
                 self.body_failure()
                     .unwrap_or_else(|| Failure::http(Phase::Body, &self.origin, &err))
@@ -194,6 +199,15 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// hyper ends a body at NO_ERROR too, which over HTTP/2 is a cut before END_STREAM (RFC 9113
+    /// section 8.1).
+    fn whole(&self, body: &Incoming, version: Version) -> Result<(), Failure> {
+        if version != Version::HTTP_2 || body.is_end_stream() {
+            return Ok(());
+        }
+        Err(self.broken_in_body("ended the HTTP/2 stream in mid-body (NO_ERROR)".to_owned()))
     }
 
     /// Moves a piece of the body to the reader, as far as `left` bytes are still allowed.

@@ -4,6 +4,7 @@ mod chunk_coding;
 mod clocks;
 mod destinations;
 mod http2;
+mod http2_frames;
 mod http2_peer;
 mod interim;
 mod peers;
