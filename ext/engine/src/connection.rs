@@ -133,8 +133,25 @@ impl Connection {
     /// Bytes that have come so far, where that tells of one exchange.
     pub(crate) fn received(&self) -> Option<u64> {
         match self {
-            Connection::Http1(connection) => Some(connection.received.load(Ordering::Relaxed)),
+            Connection::Http1(_) => Some(self.heard()),
             Connection::Http2(_) => None,
+        }
+    }
+
+    /// Bytes that have come so far, for whatever request.
+    pub(crate) fn heard(&self) -> u64 {
+        match self {
+            Connection::Http1(connection) => connection.received.load(Ordering::Relaxed),
+            Connection::Http2(stream) => stream.heard(),
+        }
+    }
+
+    /// Says that an answer did not come in time. If nothing else did since `heard`, the upstream
+    /// may be gone without a word: a connection that is shared serves no further request then.
+    pub(crate) fn late_since(&self, heard: u64) {
+        match self {
+            Connection::Http2(stream) if stream.heard() == heard => stream.distrust(),
+            _ => {}
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! A [`Shared`] is held by the pool and by each of its streams; when the last one lets go, its
 //! tasks end and its socket is shut down. It is shared only after the upstream's SETTINGS have
-//! come, so that MAX_CONCURRENT_STREAMS is respected from the first request on. A stream that is not
-//! read holds up no other: the connection's window has room for all streams' windows.
+//! come and allow a stream, so that MAX_CONCURRENT_STREAMS is respected from the first request on.
+//! A stream that is not read holds up no other: the connection's window has room for all streams' windows.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use atomic_waker::AtomicWaker;
 use http::{Request, Response};
@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use crate::counted::Counted;
 use crate::policy::PoolSettings;
 use crate::pool::{Key, Slot};
 use crate::stats::Guard;
@@ -49,6 +50,9 @@ pub(crate) struct Shared {
     born: Instant,
     streams: AtomicUsize,
     served: AtomicU64,
+    /// Bytes that have come over it.
+    received: Arc<AtomicU64>,
+    distrusted: AtomicBool,
     slot: Slot,
     /// Ends the connection's tasks when it is dropped.
     _alive: watch::Sender<()>,
@@ -61,7 +65,8 @@ struct Facts {
     most: AtomicUsize,
     /// The task that reads has run; the task that watches is to look again.
     activity: AtomicWaker,
-    settled: AtomicBool,
+    /// Who is to hear of room for more streams.
+    shared: OnceLock<Weak<Shared>>,
 }
 
 /// One request's hold on a connection.
@@ -86,16 +91,18 @@ pub(crate) enum NoHttp2 {
 pub(crate) struct Spoken {
     sender: SendRequest<UploadBody>,
     facts: Arc<Facts>,
+    received: Arc<AtomicU64>,
     alive: watch::Sender<()>,
 }
 
-/// Speaks HTTP/2 on a stream and waits for the upstream's SETTINGS.
+/// Speaks HTTP/2 on a stream and waits until the upstream's SETTINGS allow a request.
 pub(crate) async fn speak<T>(stream: T, guard: Guard) -> Result<Spoken, NoHttp2>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let facts = Arc::new(Facts { most: AtomicUsize::new(UNKNOWN), ..Facts::default() });
     let (alive, tasks) = watch::channel(());
+    let (stream, received) = Counted::new(stream);
     let (sender, driver) = Builder::new(Spawner { alive: tasks.clone(), facts: facts.clone() })
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -112,7 +119,7 @@ where
         Ok(Err(err)) => return Err(NoHttp2::Instead(err)),
         Err(_) => return Err(NoHttp2::Ended),
     }
-    Ok(Spoken { sender, facts, alive })
+    Ok(Spoken { sender, facts, received, alive })
 }
 
 /// Sends what exchanges ask for, and keeps the upstream's limit in `facts`.
@@ -129,13 +136,13 @@ async fn drive<T>(
         facts.activity.register(cx.waker());
         let outcome = Pin::new(&mut driver).poll(cx);
         let most = driver.current_max_send_streams();
-        facts.most.store(most, Ordering::Relaxed);
-        if most != UNKNOWN {
-            facts.settled.store(true, Ordering::Relaxed);
-            if let Some(settled) = settled.take() {
-                // Nobody listens once the dialing exchange has gone.
-                let _ = settled.send(Ok(()));
-            }
+        let before = facts.most.swap(most, Ordering::Relaxed);
+        match settled.take() {
+            // Nobody listens once the dialing exchange has gone.
+            Some(settled) if most != UNKNOWN && most > 0 => drop(settled.send(Ok(()))),
+            Some(waiting) => settled = Some(waiting),
+            None if most > before => facts.has_room(),
+            None => {}
         }
         outcome
     })
@@ -145,19 +152,33 @@ async fn drive<T>(
     }
 }
 
+impl Facts {
+    /// Those that wait in line may have a stream.
+    fn has_room(&self) {
+        if let Some(shared) = self.shared.get().and_then(Weak::upgrade) {
+            shared.slot.has_room();
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn new(spoken: Spoken, peer: Option<IpAddr>, slot: Slot) -> Arc<Self> {
-        let Spoken { sender, facts, alive } = spoken;
-        Arc::new(Shared {
+        let Spoken { sender, facts, received, alive } = spoken;
+        let shared = Arc::new(Shared {
             sender,
             facts,
             peer,
             born: Instant::now(),
             streams: AtomicUsize::new(0),
             served: AtomicU64::new(0),
+            received,
+            distrusted: AtomicBool::new(false),
             slot,
             _alive: alive,
-        })
+        });
+        // Set once, here.
+        let _ = shared.facts.shared.set(Arc::downgrade(&shared));
+        shared
     }
 
     /// Whose connection it is.
@@ -168,6 +189,7 @@ impl Shared {
     /// Whether another request may be sent on it, now or later.
     pub(crate) fn is_usable(&self, settings: &PoolSettings) -> bool {
         !self.sender.is_closed()
+            && !self.distrusted.load(Ordering::Relaxed)
             && settings.max_age.is_none_or(|age| self.born.elapsed() < age)
             && settings.max_requests.is_none_or(|most| self.served.load(Ordering::Relaxed) < most)
     }
@@ -210,12 +232,22 @@ impl Stream {
     pub(crate) fn peer(&self) -> Option<IpAddr> {
         self.shared.peer
     }
+
+    /// Bytes that have come over its connection so far.
+    pub(crate) fn heard(&self) -> u64 {
+        self.shared.received.load(Ordering::Relaxed)
+    }
+
+    /// Its connection is to serve no further request.
+    pub(crate) fn distrust(&self) {
+        self.shared.distrusted.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.shared.streams.fetch_sub(1, Ordering::Relaxed);
-        self.shared.slot.stream_ended();
+        self.shared.slot.has_room();
     }
 }
 
@@ -243,10 +275,9 @@ where
             let mut future = pin!(future);
             poll_fn(|cx| {
                 let outcome = future.as_mut().poll(cx).map(|_| ());
-                // hyper reads in one of these tasks and tells nobody of the SETTINGS that came.
-                if !facts.settled.load(Ordering::Relaxed) {
-                    facts.activity.wake();
-                }
+                // hyper reads in one of these tasks and tells nobody of the SETTINGS or the GOAWAY
+                // that came.
+                facts.activity.wake();
                 outcome
             })
             .await;

@@ -241,7 +241,7 @@ fn late(target: &Target, step: Step, seconds: f64) -> Failure {
         Step::Resolve => (Phase::Connect, "could not be resolved"),
         Step::Connect => (Phase::Connect, "did not accept a connection"),
         Step::Tls => (Phase::Tls, "did not finish the TLS handshake"),
-        Step::Http2 => (Phase::Connect, "did not begin to speak HTTP/2"),
+        Step::Http2 => (Phase::Connect, "did not begin to speak HTTP/2 and to take requests"),
     };
     let detail = format!("{what} within {seconds} s (connect_timeout)");
     Failure::new(Kind::Timeout, phase, &target.origin(), detail)

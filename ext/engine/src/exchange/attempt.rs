@@ -161,16 +161,23 @@ impl Task {
     ) -> Result<Response<Incoming>, Lost> {
         let reused = connection.is_reused();
         let before = connection.received();
+        let heard = connection.heard();
         let clock = self.clock();
         let sent = tokio::select! {
             biased;
             sent = connection.send(request) => sent,
             rule = interim.broken() => return Err(self.broken(rule).into()),
-            failure = clock.head(&self.upload) => return Err(failure.into()),
+            failure = clock.head(&self.upload) => {
+                connection.late_since(heard);
+                return Err(failure.into());
+            }
         };
         sent.map_err(|mut refused| {
-            let unprocessed = error::is_unprocessed(refused.error());
-            let unsent = refused.take_message().is_some() || unprocessed;
+            let returned = refused.take_message().is_some();
+            // HTTP/2 may say GOAWAY before a connection's first request, too.
+            let unprocessed = error::is_unprocessed(refused.error())
+                || (returned && connection.version() == Version::HTTP_2);
+            let unsent = returned || unprocessed;
             let silent =
                 connection.received() == before && !error::is_stream_reset(refused.error());
             let stale = unprocessed || (reused && silent);

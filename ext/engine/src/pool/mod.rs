@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::oneshot::error::RecvError;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::connection::{Connection, Http1};
@@ -25,7 +26,7 @@ use crate::policy::{Policy, PoolSettings};
 
 pub(crate) use key::Key;
 pub(crate) use slot::Slot;
-use upstream::{Begun, Turn, Upstream, Wanted};
+use upstream::{Begun, Place, Turn, Upstream, Wanted};
 
 /// What an exchange gets to send its request on.
 #[derive(Debug)]
@@ -60,18 +61,12 @@ impl Pool {
     ) -> Result<Checkout, Failure> {
         let settings = &policy.pool;
         loop {
-            let (turn, for_dial) = match self.begin(key, settings, fresh) {
+            let place = match self.begin(key, settings, fresh) {
                 Begun::Ready(checkout) => return Ok(checkout),
                 Begun::Full => return Err(queue_full(origin, settings)),
-                Begun::Wait(turn, for_dial) => (turn, for_dial),
+                Begun::Wait(place) => place,
             };
-            let limit = if for_dial { policy.timeouts.connect } else { Some(settings.wait) };
-            let turn = match within(limit, turn).await {
-                Some(turn) => turn,
-                None if for_dial => return Err(not_made(origin, limit)),
-                None => return Err(none_free(origin, settings)),
-            };
-            match turn {
+            match turn(place, policy, origin).await? {
                 // Good for the one that put it back, but not by these settings.
                 Ok(Turn::Connection(Connection::Http1(old))) if !old.is_usable(settings) => {}
                 Ok(Turn::Connection(connection)) => return Ok(Checkout::Reuse(connection)),
@@ -142,9 +137,12 @@ impl Pool {
     /// Gives those that wait what there is: streams of shared connections, and free slots.
     fn serve(self: &Arc<Self>, key: &Key) {
         loop {
+            // As in `begin`.
+            let mut dead = Vec::new();
             let mut state = self.lock();
             let Some(upstream) = state.upstreams.get_mut(key) else { return };
-            let Some((waiter, turn)) = upstream.next_turn(|| Slot::new(self, key)) else {
+            let next = upstream.next_turn(&mut dead, || Slot::new(self, key));
+            let Some((waiter, turn)) = next else {
                 if upstream.is_unused() {
                     state.upstreams.remove(key);
                 }
@@ -243,6 +241,32 @@ fn queue_full(origin: &str, settings: &PoolSettings) -> Failure {
         settings.max_waiting, settings.max_connections
     );
     Failure::new(Kind::Overloaded, Phase::Connect, origin, detail)
+}
+
+/// Waits for the turn of a place in line: while a connection is being made, as long as for one of
+/// its own; then as long as for one that comes free.
+async fn turn(
+    place: Place,
+    policy: &Policy,
+    origin: &str,
+) -> Result<Result<Turn, RecvError>, Failure> {
+    let Place { mut turn, made } = place;
+    let limit = policy.timeouts.connect;
+    let begun = within(limit, async {
+        tokio::select! {
+            biased;
+            turn = &mut turn => Some(turn),
+            _ = made => None,
+        }
+    });
+    match begun.await {
+        Some(Some(turn)) => Ok(turn),
+        Some(None) => {
+            let waited = timeout(policy.pool.wait, turn).await;
+            waited.map_err(|_| none_free(origin, &policy.pool))
+        }
+        None => Err(not_made(origin, limit)),
+    }
 }
 
 /// Another exchange's attempt to connect, which this one waited for.

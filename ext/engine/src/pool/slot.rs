@@ -32,8 +32,8 @@ impl Slot {
         }
     }
 
-    /// Says that a stream of the connection has ended.
-    pub(crate) fn stream_ended(&self) {
+    /// Says that the connection has room for another stream.
+    pub(crate) fn has_room(&self) {
         if let Some(pool) = self.pool.upgrade() {
             pool.serve(&self.key);
         }

@@ -25,9 +25,16 @@ pub(super) enum Turn {
 #[derive(Debug)]
 pub(super) enum Begun {
     Ready(Checkout),
-    /// Wait for a turn; true: for a connection that is being made.
-    Wait(oneshot::Receiver<Turn>, bool),
+    Wait(Place),
     Full,
+}
+
+/// A place in line.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) turn: oneshot::Receiver<Turn>,
+    /// Resolves when the connection that is being made is there; at once where none is.
+    pub(super) made: oneshot::Receiver<()>,
 }
 
 /// Who wants a connection that comes free.
@@ -44,7 +51,8 @@ pub(super) enum Wanted {
 pub(super) struct Waiter {
     turn: oneshot::Sender<Turn>,
     fresh: bool,
-    for_dial: bool,
+    /// Waits for a connection that is being made; dropped when it is there.
+    for_dial: Option<oneshot::Sender<()>>,
     max_connections: usize,
 }
 
@@ -72,7 +80,8 @@ struct Idle {
 #[derive(Debug)]
 struct Sharing {
     shared: Arc<Shared>,
-    idle_timeout: Duration,
+    /// Of the one that made it.
+    settings: PoolSettings,
     /// When to close it, if no stream is opened before.
     until: Option<Instant>,
 }
@@ -120,7 +129,7 @@ impl Upstream {
         slot: impl FnOnce() -> Slot,
     ) -> Begun {
         self.forget_gone();
-        self.retire(settings, dead);
+        self.retire(Some(settings), dead);
         if self.waiting.is_empty() {
             if let Some(connection) = self.reusable(settings, fresh, dead) {
                 return Begun::Ready(Checkout::Reuse(connection));
@@ -136,16 +145,26 @@ impl Upstream {
             // Its slot comes free for this one.
             dead.push(Dead::Idle { _connection: self.idle.remove(0).connection });
         }
-        let (turn, receiver) = oneshot::channel();
-        let (for_dial, max_connections) = (self.dial_is_awaited(), settings.max_connections);
+        Begun::Wait(self.line_up(fresh, settings.max_connections))
+    }
+
+    fn line_up(&mut self, fresh: bool, max_connections: usize) -> Place {
+        let (turn, to_turn) = oneshot::channel();
+        let (making, made) = oneshot::channel();
+        let for_dial = self.dial_is_awaited().then_some(making);
         self.waiting.push_back(Waiter { turn, fresh, for_dial, max_connections });
-        Begun::Wait(receiver, for_dial)
+        Place { turn: to_turn, made }
     }
 
     /// What the first in line can have now.
-    pub(super) fn next_turn(&mut self, slot: impl FnOnce() -> Slot) -> Option<(Waiter, Turn)> {
+    pub(super) fn next_turn(
+        &mut self,
+        dead: &mut Vec<Dead>,
+        slot: impl FnOnce() -> Slot,
+    ) -> Option<(Waiter, Turn)> {
         self.forget_gone();
         let most = self.waiting.front()?.max_connections;
+        self.retire(None, dead);
         let turn = match self.stream() {
             Some(stream) => Turn::Connection(Connection::Http2(stream)),
             None if self.may_dial(most) => Turn::Slot(self.dial(slot)),
@@ -214,10 +233,12 @@ impl Upstream {
         None
     }
 
-    /// Shares no further stream of connections that have done their time.
-    fn retire(&mut self, settings: &PoolSettings, dead: &mut Vec<Dead>) {
+    /// Shares no further stream of connections that have done their time, by these settings or by
+    /// those of who made them. The slot of one without a stream comes free.
+    fn retire(&mut self, settings: Option<&PoolSettings>, dead: &mut Vec<Dead>) {
         for index in (0..self.sharing.len()).rev() {
-            if !self.sharing[index].shared.is_usable(settings) {
+            let Sharing { shared, settings: own, .. } = &self.sharing[index];
+            if !shared.is_usable(own) || settings.is_some_and(|asker| !shared.is_usable(asker)) {
                 let _connection = self.sharing.remove(index).shared;
                 dead.push(Dead::Shared { _connection });
             }
@@ -238,15 +259,13 @@ impl Upstream {
     }
 
     pub(super) fn share(&mut self, shared: Arc<Shared>, settings: &PoolSettings) {
-        let idle_timeout =
-            if settings.max_idle == 0 { Duration::ZERO } else { settings.idle_timeout };
-        self.sharing.push(Sharing { shared, idle_timeout, until: None });
+        self.sharing.push(Sharing { shared, settings: *settings, until: None });
     }
 
     /// Those that wait for a connection that is being made.
     pub(super) fn waiting_for_dial(&mut self) -> Vec<Waiter> {
         let (for_dial, others) =
-            self.waiting.drain(..).partition(|waiter: &Waiter| waiter.for_dial);
+            self.waiting.drain(..).partition(|waiter: &Waiter| waiter.for_dial.is_some());
         self.waiting = others;
         Vec::from(for_dial)
     }
@@ -254,6 +273,8 @@ impl Upstream {
     pub(super) fn connected(&mut self, shared: bool) {
         self.dialing -= 1;
         self.last_shared = Some(shared);
+        // Whom it has no room for waits in line like any other.
+        self.waiting.iter_mut().for_each(|waiter| waiter.for_dial = None);
     }
 
     pub(super) fn release(&mut self, dialing: bool) {
@@ -300,7 +321,8 @@ const ONE_SECOND: Duration = Duration::from_secs(1);
 
 impl Sharing {
     fn stream(&mut self) -> Option<Stream> {
-        let stream = if self.shared.is_closed() { None } else { self.shared.stream() }?;
+        let usable = self.shared.is_usable(&self.settings);
+        let stream = if usable { self.shared.stream() } else { None }?;
         self.until = None;
         Some(stream)
     }
@@ -310,7 +332,9 @@ impl Sharing {
         if !self.shared.is_idle() {
             self.until = None;
         } else if self.until.is_none() {
-            self.until = now.checked_add(self.idle_timeout);
+            let time = self.settings.idle_timeout;
+            let time = if self.settings.max_idle == 0 { Duration::ZERO } else { time };
+            self.until = now.checked_add(time);
         }
         self.shared.is_closed() || self.until.is_some_and(|until| until <= now)
     }

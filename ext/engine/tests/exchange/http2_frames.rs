@@ -168,3 +168,131 @@ fn st6_a_reset_without_an_error_code_after_the_response_is_none() {
     outcome.expect("whole");
     assert_eq!(body, b"fine");
 }
+
+#[test]
+fn cn3_a_new_connection_that_goes_away_unused_is_replaced() {
+    let url = frames(|number, mut upstream| {
+        upstream.settings(100);
+        if number == 0 {
+            upstream.goaway(0);
+        }
+        upstream.go_on();
+    });
+    let client = client();
+    whole(&client, &url, &policy());
+}
+
+#[test]
+fn cn10_a_connection_is_used_once_it_takes_a_stream() {
+    let url = frames(|number, mut upstream| {
+        assert_eq!(number, 0, "one connection is enough");
+        upstream.settings(0);
+        thread::sleep(Duration::from_millis(50));
+        upstream.settings(100);
+        upstream.go_on();
+    });
+    let client = client();
+    whole(&client, &url, &policy());
+    whole(&client, &url, &policy());
+}
+
+/// Two connections at the most; the first takes no further stream after its first answer, until
+/// the test says so.
+fn closed_for_a_while() -> (String, impl FnOnce()) {
+    let (open, opened) = channel();
+    let opened = Mutex::new(opened);
+    let url = frames(move |number, mut upstream| {
+        upstream.settings(if number == 0 { 100 } else { 1 });
+        let stream = upstream.request().expect("a request");
+        if number == 0 {
+            upstream.settings(0);
+            upstream.answer(stream);
+            let opened: &Receiver<()> = &opened.lock().expect("a receiver");
+            opened.recv().expect("a word");
+            upstream.settings(100);
+            upstream.go_on();
+        } else {
+            // Never answers.
+            upstream.request();
+        }
+    });
+    (url, move || open.send(()).expect("the upstream lives"))
+}
+
+#[test]
+fn cn10_a_lowered_limit_on_streams_holds_and_a_raised_one_serves_the_line() {
+    let (url, open) = closed_for_a_while();
+    let client = client();
+    let pool = PoolSettings { max_connections: 2, ..PoolSettings::default() };
+    let policy = Policy { pool, ..policy() };
+    whole(&client, &url, &policy);
+    // Goes on a connection of its own, which has room for no other.
+    let _elsewhere = Reader::open(&client, &url, BodyKind::None, policy.clone());
+    waits(&client, |stats| stats.connections == 2);
+    let mut waiting = Reader::open(&client, &url, BodyKind::None, policy.clone());
+    waits(&client, |stats| stats.waiting_requests == 1);
+    open();
+    assert_eq!(waiting.head().expect("a head").status, 200);
+    assert_eq!(waiting.body().0, b"fine");
+}
+
+#[test]
+fn to2_a_connection_from_which_nothing_comes_serves_no_further_request() {
+    let url = frames(|number, mut upstream| {
+        upstream.settings(100);
+        let stream = upstream.request().expect("a request");
+        upstream.answer(stream);
+        if number > 0 {
+            upstream.go_on();
+        } else {
+            thread::sleep(PATIENCE);
+        }
+    });
+    let client = client();
+    let head = Some(Duration::from_millis(100));
+    let policy = Policy { timeouts: Timeouts { head, ..Timeouts::default() }, ..policy() };
+    whole(&client, &url, &policy);
+    let mut lost = Reader::open(&client, &url, BodyKind::None, policy.clone());
+    assert_eq!(lost.head().expect_err("a failure").kind, Kind::Timeout);
+    whole(&client, &url, &policy);
+}
+
+#[test]
+fn to1_who_waited_for_a_new_connection_then_waits_in_line() {
+    let url = frames(|_, mut upstream| {
+        upstream.settings(1);
+        while let Some(stream) = upstream.request() {
+            thread::sleep(Duration::from_millis(300));
+            upstream.answer(stream);
+        }
+    });
+    let client = client();
+    let connect = Some(Duration::from_millis(200));
+    let pool = PoolSettings { max_connections: 1, ..PoolSettings::default() };
+    let timeouts = Timeouts { connect, ..Timeouts::default() };
+    let policy = Policy { timeouts, pool, ..policy() };
+    let open = |_| Reader::open(&client, &url, BodyKind::None, policy.clone());
+    for mut reader in (0..3).map(open).collect::<Vec<_>>() {
+        assert_eq!(reader.head().expect("a head").status, 200);
+        assert_eq!(reader.body().0, b"fine");
+    }
+}
+
+#[test]
+fn cn5_one_that_waits_takes_the_place_of_a_shared_connection_that_has_served_enough() {
+    let url = frames(|_, mut upstream| {
+        upstream.settings(1);
+        upstream.go_on();
+    });
+    let client = client();
+    let pool =
+        PoolSettings { max_connections: 1, max_requests: Some(2), ..PoolSettings::default() };
+    let policy = Policy { pool, ..policy() };
+    let begun = Instant::now();
+    let open = |_| Reader::open(&client, &url, BodyKind::None, policy.clone());
+    for mut reader in (0..8).map(open).collect::<Vec<_>>() {
+        assert_eq!(reader.head().expect("a head").status, 200);
+        assert_eq!(reader.body().0, b"fine");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(500), "nobody waits for the sweep");
+}
