@@ -74,4 +74,33 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the end of TLS connections" do
       expect(Array.new(2) { fetch(app).body }).to eq(%w[first fresh])
     end
   end
+
+  # An upstream that sends this in answer to the first request over HTTP/2, and breaks TLS when the
+  # queue says so.
+  def upstream_breaking_tls_over_http2(frames, queue)
+    context = authority.context
+    context.alpn_select_cb = ->(_offered) { "h2" }
+    start_upstream(tls: context) do |connection|
+      connection.write("\0\0\0\4\0\0\0\0\0") # SETTINGS
+      received = +""
+      received << connection.io.readpartial(4096) until received.b.include?("\1\5\0\0\0\1")
+      connection.write(frames)
+      queue.pop
+      connection.io.to_io.write("\x17\3\3\0\x20".b << ("x" * 32))
+      connection.wait_for_end
+    end
+  end
+
+  it "says over HTTP/2 too that it was TLS that broke, in mid-body", id: "CN7" do
+    upstream = upstream_breaking_tls_over_http2("\0\0\1\1\4\0\0\0\1\x88".b, queue = Queue.new)
+    answer = bare(ca_file: authority.file) { upstream.url }.call(env_for)
+    queue << true
+    expect { read(answer.last) }.to raise_error(Rack::StreamingProxy::BodyError, /broke TLS/)
+  end
+
+  it "says over HTTP/2 too that it was TLS that broke, before the head", id: "CN7" do
+    upstream = upstream_breaking_tls_over_http2("", queue = Queue.new)
+    queue << true << true
+    expect(refusal(upstream.url)).to match(/broke TLS/)
+  end
 end

@@ -129,9 +129,8 @@ impl Failure {
 
     /// What came when HTTP/2 was to begin.
     pub(crate) fn http2_refused(upstream: &str, err: &hyper::Error) -> Self {
-        // Of what TLS refuses now, such as our certificate, h2 leaves kind and text.
-        if let Some(io) = io_of(err).filter(|io| io.kind() == io::ErrorKind::InvalidData) {
-            return Failure::new(Kind::Tls, Phase::Tls, upstream, io.to_string());
+        if let Some(broken) = broken_tls(Phase::Connect, err) {
+            return Failure::new(Kind::Tls, Phase::Tls, upstream, broken);
         }
         let detail = format!("does not speak HTTP/2: {}", last_source(err));
         Failure::new(Kind::Protocol, Phase::Connect, upstream, detail)
@@ -143,10 +142,10 @@ impl Failure {
         if let Some(http2) = source_of::<h2::Error>(err).filter(|http2| !http2.is_io()) {
             return Failure::new(Kind::Protocol, phase, upstream, http2_detail(http2, before));
         }
+        if let Some(broken) = broken_tls(phase, err) {
+            return Failure::new(Kind::Tls, Phase::Tls, upstream, broken);
+        }
         if let Some(io) = io_of(err) {
-            if let Some(broken) = source_of::<tls::Broken>(io) {
-                return Failure::new(Kind::Tls, Phase::Tls, upstream, broken.to_string());
-            }
             let what = match io.kind() {
                 // hyper's own, of the chunk coding: the connection is sound.
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => chunk_coding(io),
@@ -163,7 +162,7 @@ impl Failure {
                 .to_owned()
         } else if err.is_parse() {
             format!("sent a malformed response: {}", last_source(err))
-        } else if err.is_incomplete_message() || err.is_canceled() || err.is_closed() {
+        } else if is_over(err) {
             format!("closed the connection {before}")
         } else {
             format!("failed {before}: {}", last_source(err))
@@ -227,6 +226,25 @@ fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Op
         };
     }
     None
+}
+
+/// What broke TLS, such as our certificate. Of what it refuses, HTTP/2 leaves kind and text; of
+/// that kind is else only what is wrong with the chunks of a body.
+fn broken_tls(phase: Phase, err: &hyper::Error) -> Option<String> {
+    if let Some(broken) = source_of::<tls::Broken>(err) {
+        return Some(broken.to_string());
+    }
+    let io = match source_of::<h2::Error>(err) {
+        Some(http2) => http2.get_io(),
+        None => source_of::<io::Error>(err).filter(|_| phase != Phase::Body),
+    };
+    io.filter(|io| io.kind() == io::ErrorKind::InvalidData).map(ToString::to_string)
+}
+
+/// Whether the connection ended without an error of its own. hyper blames its user for a request
+/// that waited for an HTTP/2 stream until then.
+fn is_over(err: &hyper::Error) -> bool {
+    err.is_incomplete_message() || err.is_canceled() || err.is_closed() || err.is_user()
 }
 
 /// What is wrong with a chunked body, from hyper's words.
