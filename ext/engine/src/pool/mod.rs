@@ -8,6 +8,7 @@
 //! Connections are never dropped with the lock held: their slots come back here.
 
 mod key;
+mod line;
 mod slot;
 mod upstream;
 
@@ -25,8 +26,9 @@ use crate::http2::Shared;
 use crate::policy::{Policy, PoolSettings};
 
 pub(crate) use key::Key;
+use line::{Place, Turn};
 pub(crate) use slot::Slot;
-use upstream::{Begun, Place, Turn, Upstream, Wanted};
+use upstream::{Begun, Upstream, Wanted};
 
 /// What an exchange gets to send its request on.
 #[derive(Debug)]

@@ -4,22 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::line::{Place, Turn, Waiter, place};
 use super::{Checkout, Slot};
 use crate::connection::{Connection, Http1};
-use crate::error::Failure;
 use crate::http2::{Shared, Stream};
 use crate::policy::PoolSettings;
-
-/// What one that waited gets.
-#[derive(Debug)]
-pub(super) enum Turn {
-    Connection(Connection),
-    Slot(Slot),
-    Failed(Box<Failure>),
-}
 
 /// What one that asks gets.
 #[derive(Debug)]
@@ -29,14 +20,6 @@ pub(super) enum Begun {
     Full,
 }
 
-/// A place in line.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) turn: oneshot::Receiver<Turn>,
-    /// Resolves when the connection that is being made is there; at once where none is.
-    pub(super) made: oneshot::Receiver<()>,
-}
-
 /// Who wants a connection that comes free.
 #[derive(Debug)]
 pub(super) enum Wanted {
@@ -44,31 +27,6 @@ pub(super) enum Wanted {
     /// The first in line wants to make another in its place.
     ForItsSlot,
     ByNobody,
-}
-
-/// One request in line.
-#[derive(Debug)]
-pub(super) struct Waiter {
-    turn: oneshot::Sender<Turn>,
-    fresh: bool,
-    /// Waits for a connection that is being made; dropped when it is there.
-    for_dial: Option<oneshot::Sender<()>>,
-    max_connections: usize,
-}
-
-impl Waiter {
-    /// Ends the wait. What cannot be given is dropped, and so comes free again.
-    pub(super) fn give(self, turn: Turn) {
-        let _ = self.turn.send(turn);
-    }
-
-    /// Gives the connection, or takes it back if the waiter has gone.
-    pub(super) fn give_connection(self, connection: Box<Http1>) -> Option<Box<Http1>> {
-        match self.turn.send(Turn::Connection(Connection::Http1(connection))) {
-            Err(Turn::Connection(Connection::Http1(back))) => Some(back),
-            _ => None,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -149,11 +107,9 @@ impl Upstream {
     }
 
     fn line_up(&mut self, fresh: bool, max_connections: usize) -> Place {
-        let (turn, to_turn) = oneshot::channel();
-        let (making, made) = oneshot::channel();
-        let for_dial = self.dial_is_awaited().then_some(making);
-        self.waiting.push_back(Waiter { turn, fresh, for_dial, max_connections });
-        Place { turn: to_turn, made }
+        let (waiter, place) = place(fresh, self.dial_is_awaited(), max_connections);
+        self.waiting.push_back(waiter);
+        place
     }
 
     /// What the first in line can have now.
@@ -206,7 +162,7 @@ impl Upstream {
     }
 
     fn forget_gone(&mut self) {
-        self.waiting.retain(|waiter| !waiter.turn.is_closed());
+        self.waiting.retain(|waiter| !waiter.is_gone());
     }
 
     /// A stream of a shared connection, or else the connection that has waited shortest.
@@ -264,8 +220,7 @@ impl Upstream {
 
     /// Those that wait for a connection that is being made.
     pub(super) fn waiting_for_dial(&mut self) -> Vec<Waiter> {
-        let (for_dial, others) =
-            self.waiting.drain(..).partition(|waiter: &Waiter| waiter.for_dial.is_some());
+        let (for_dial, others) = self.waiting.drain(..).partition(Waiter::is_for_dial);
         self.waiting = others;
         Vec::from(for_dial)
     }
@@ -274,7 +229,7 @@ impl Upstream {
         self.dialing -= 1;
         self.last_shared = Some(shared);
         // Whom it has no room for waits in line like any other.
-        self.waiting.iter_mut().for_each(|waiter| waiter.for_dial = None);
+        self.waiting.iter_mut().for_each(Waiter::made);
     }
 
     pub(super) fn release(&mut self, dialing: bool) {
@@ -313,7 +268,7 @@ impl Upstream {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.iter().filter(|waiter| !waiter.turn.is_closed()).count()
+        self.waiting.iter().filter(|waiter| !waiter.is_gone()).count()
     }
 }
 
