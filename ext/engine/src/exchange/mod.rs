@@ -6,6 +6,7 @@
 //! connection.
 
 mod attempt;
+mod body;
 mod clock;
 mod discard;
 mod interim;

@@ -1,6 +1,7 @@
 //! Header fields: what stays on its hop, what is added, what an upstream may not say.
 
 mod authentication;
+mod cookies;
 mod forwarding;
 mod hop_by_hop;
 mod http2;
