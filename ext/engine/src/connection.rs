@@ -5,17 +5,21 @@
 //! stream back.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
-use http::{Request, Response, Version};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::http2::Stream;
+use crate::error::TransportError;
+use crate::http2::{ReceivedBody, Stream};
 use crate::policy::PoolSettings;
 use crate::pool::{Key, Pool, Slot};
 use crate::upload::UploadBody;
@@ -25,6 +29,47 @@ use crate::upload::UploadBody;
 pub(crate) enum Connection {
     Http1(Box<Http1>),
     Http2(Stream),
+}
+
+/// A request that brought no response.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) error: TransportError,
+    /// Nothing of it was written.
+    pub(crate) unsent: bool,
+}
+
+/// A response's body, as it comes.
+#[derive(Debug)]
+pub(crate) enum ResponseBody {
+    Http1(Incoming),
+    Http2(ReceivedBody),
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        match self.get_mut() {
+            ResponseBody::Http1(body) => {
+                Pin::new(body).poll_frame(cx).map_err(TransportError::from)
+            }
+            ResponseBody::Http2(body) => {
+                Pin::new(body).poll_frame(cx).map_err(TransportError::from)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ResponseBody::Http1(body) => body.is_end_stream(),
+            ResponseBody::Http2(body) => body.is_end_stream(),
+        }
+    }
 }
 
 /// An HTTP/1 connection that serves one request at a time.
@@ -85,17 +130,28 @@ impl Drop for Http1 {
 }
 
 impl Connection {
-    /// Sends a request; the error says whether it was written.
+    /// Sends a request, tells `hear` of interim responses, and waits for the final one.
     pub(crate) async fn send(
         &mut self,
-        request: Request<UploadBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<UploadBody>>> {
+        mut request: Request<UploadBody>,
+        hear: impl Fn(StatusCode, &HeaderMap) + Send + Sync + 'static,
+    ) -> Result<Response<ResponseBody>, Unanswered> {
         match self {
             Connection::Http1(connection) => {
                 connection.served += 1;
-                connection.sender.try_send_request(request).await
+                hyper::ext::on_informational(&mut request, move |interim| {
+                    hear(interim.status(), interim.headers());
+                });
+                let response = connection.sender.try_send_request(request).await;
+                response.map(|response| response.map(ResponseBody::Http1)).map_err(|mut refused| {
+                    let unsent = refused.take_message().is_some();
+                    Unanswered { error: refused.into_error().into(), unsent }
+                })
             }
-            Connection::Http2(stream) => stream.send(request).await,
+            Connection::Http2(stream) => {
+                let response = stream.send(request, hear).await?;
+                Ok(response.map(ResponseBody::Http2))
+            }
         }
     }
 

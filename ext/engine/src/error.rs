@@ -107,6 +107,27 @@ pub struct Failure {
     pub errno: Option<i32>,
 }
 
+/// What a connection reports.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error("{0}")]
+    Http1(#[from] hyper::Error),
+    #[error("{0}")]
+    Http2(#[from] h2::Error),
+}
+
+impl TransportError {
+    /// Whether the upstream said that it did not look at the request.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        matches!(self, TransportError::Http2(err) if crate::http2::is_unprocessed(err))
+    }
+
+    /// Whether the upstream gave this one request up, and not the connection.
+    pub(crate) fn is_stream_reset(&self) -> bool {
+        matches!(self, TransportError::Http2(err) if err.is_reset())
+    }
+}
+
 impl Failure {
     /// A failure at `upstream` whose `detail` continues the sentence "upstream X ...".
     pub fn new(kind: Kind, phase: Phase, upstream: &str, detail: impl Into<String>) -> Self {
@@ -128,47 +149,78 @@ impl Failure {
     }
 
     /// What came when HTTP/2 was to begin.
-    pub(crate) fn http2_refused(upstream: &str, err: &hyper::Error) -> Self {
-        if let Some(broken) = broken_tls(Phase::Connect, err) {
+    pub(crate) fn http2_refused(upstream: &str, err: &h2::Error) -> Self {
+        if let Some(broken) = broken_tls_under_http2(err) {
             return Failure::new(Kind::Tls, Phase::Tls, upstream, broken);
         }
-        let detail = format!("does not speak HTTP/2: {}", last_source(err));
+        let detail = format!("does not speak HTTP/2: {err}");
         Failure::new(Kind::Protocol, Phase::Connect, upstream, detail)
     }
 
-    /// What hyper reports while the head is awaited or the body is read.
-    pub(crate) fn http(phase: Phase, upstream: &str, err: &hyper::Error) -> Self {
-        let before = if phase == Phase::Head { "before it answered" } else { "in mid-body" };
-        if let Some(http2) = source_of::<h2::Error>(err).filter(|http2| !http2.is_io()) {
-            return Failure::new(Kind::Protocol, phase, upstream, http2_detail(http2, before));
+    /// What is reported while the head is awaited or the body is read.
+    pub(crate) fn transport(phase: Phase, upstream: &str, err: &TransportError) -> Self {
+        match err {
+            TransportError::Http1(err) => Failure::http1(phase, upstream, err),
+            TransportError::Http2(err) => Failure::http2(phase, upstream, err),
         }
+    }
+
+    fn http1(phase: Phase, upstream: &str, err: &hyper::Error) -> Self {
         if let Some(broken) = broken_tls(phase, err) {
             return Failure::new(Kind::Tls, Phase::Tls, upstream, broken);
         }
-        if let Some(io) = io_of(err) {
-            let what = match io.kind() {
-                // hyper's own, of the chunk coding: the connection is sound.
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => chunk_coding(io),
-                io::ErrorKind::ConnectionReset => format!("reset the connection {before}"),
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
-                    format!("closed the connection {before}")
-                }
-                _ => format!("lost the connection {before}"),
-            };
-            return Failure::io(Kind::Protocol, phase, upstream, &what, io);
+        if let Some(io) = source_of::<io::Error>(err) {
+            return Failure::lost(phase, upstream, io);
         }
+        let before = before(phase);
         let detail = if err.is_parse() && err.to_string() == TOO_LARGE {
             "sent more header lines than 1024, or 128 KiB of them (max_headers, max_header_bytes)"
                 .to_owned()
         } else if err.is_parse() {
             format!("sent a malformed response: {}", last_source(err))
-        } else if is_over(err) {
+        } else if err.is_incomplete_message() || err.is_canceled() || err.is_closed() {
             format!("closed the connection {before}")
         } else {
             format!("failed {before}: {}", last_source(err))
         };
         Failure::new(Kind::Protocol, phase, upstream, detail)
     }
+
+    /// A stream or a connection that ended early (RFC 9113 section 7).
+    fn http2(phase: Phase, upstream: &str, err: &h2::Error) -> Self {
+        if let Some(broken) = broken_tls_under_http2(err) {
+            return Failure::new(Kind::Tls, Phase::Tls, upstream, broken);
+        }
+        if let Some(io) = err.get_io() {
+            return Failure::lost(phase, upstream, io);
+        }
+        let before = before(phase);
+        let reason = err.reason().map_or_else(|| err.to_string(), |reason| format!("{reason:?}"));
+        let detail = match (err.is_remote(), err.is_go_away()) {
+            (true, true) => format!("ended the HTTP/2 connection {before} (GOAWAY, {reason})"),
+            (true, false) => format!("reset the HTTP/2 stream {before} ({reason})"),
+            (false, _) => format!("broke HTTP/2 {before} ({reason})"),
+        };
+        Failure::new(Kind::Protocol, phase, upstream, detail)
+    }
+
+    fn lost(phase: Phase, upstream: &str, err: &io::Error) -> Self {
+        let before = before(phase);
+        let what = match err.kind() {
+            // hyper's own, of the chunk coding: the connection is sound.
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => chunk_coding(err),
+            io::ErrorKind::ConnectionReset => format!("reset the connection {before}"),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                format!("closed the connection {before}")
+            }
+            _ => format!("lost the connection {before}"),
+        };
+        Failure::io(Kind::Protocol, phase, upstream, &what, err)
+    }
+}
+
+fn before(phase: Phase) -> &'static str {
+    if phase == Phase::Head { "before it answered" } else { "in mid-body" }
 }
 
 impl fmt::Display for Failure {
@@ -183,31 +235,6 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
-
-/// A stream or a connection that ended early (RFC 9113 section 7).
-fn http2_detail(err: &h2::Error, before: &str) -> String {
-    let reason = err.reason().map_or_else(|| err.to_string(), |reason| format!("{reason:?}"));
-    match (err.is_remote(), err.is_go_away()) {
-        (true, true) => format!("ended the HTTP/2 connection {before} (GOAWAY, {reason})"),
-        (true, false) => format!("reset the HTTP/2 stream {before} ({reason})"),
-        (false, _) => format!("broke HTTP/2 {before} ({reason})"),
-    }
-}
-
-/// Whether the upstream said that it did not look at the request.
-pub(crate) fn is_unprocessed(err: &hyper::Error) -> bool {
-    source_of::<h2::Error>(err).is_some_and(crate::http2::is_unprocessed)
-}
-
-/// Whether the upstream gave this one request up, and not the connection.
-pub(crate) fn is_stream_reset(err: &hyper::Error) -> bool {
-    source_of::<h2::Error>(err).is_some_and(h2::Error::is_reset)
-}
-
-/// The I/O error behind what hyper reports.
-fn io_of(err: &hyper::Error) -> Option<&io::Error> {
-    source_of::<io::Error>(err).or_else(|| source_of::<h2::Error>(err)?.get_io())
-}
 
 fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     // An io::Error hides a custom error from source(): it is reached through get_ref().
@@ -228,23 +255,19 @@ fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Op
     None
 }
 
-/// What broke TLS, such as our certificate. Of what it refuses, HTTP/2 leaves kind and text; of
-/// that kind is else only what is wrong with the chunks of a body.
+/// What broke TLS, such as our certificate. In a body that kind of error is hyper's own, of chunks.
 fn broken_tls(phase: Phase, err: &hyper::Error) -> Option<String> {
     if let Some(broken) = source_of::<tls::Broken>(err) {
         return Some(broken.to_string());
     }
-    let io = match source_of::<h2::Error>(err) {
-        Some(http2) => http2.get_io(),
-        None => source_of::<io::Error>(err).filter(|_| phase != Phase::Body),
-    };
+    let io = source_of::<io::Error>(err).filter(|_| phase != Phase::Body);
     io.filter(|io| io.kind() == io::ErrorKind::InvalidData).map(ToString::to_string)
 }
 
-/// Whether the connection ended without an error of its own. hyper blames its user for a request
-/// that waited for an HTTP/2 stream until then.
-fn is_over(err: &hyper::Error) -> bool {
-    err.is_incomplete_message() || err.is_canceled() || err.is_closed() || err.is_user()
+/// The same, of which h2 leaves kind and text.
+fn broken_tls_under_http2(err: &h2::Error) -> Option<String> {
+    let io = err.get_io().filter(|io| io.kind() == io::ErrorKind::InvalidData);
+    io.map(ToString::to_string)
 }
 
 /// What is wrong with a chunked body, from hyper's words.

@@ -128,7 +128,7 @@ impl Dial<'_> {
             .max_headers(HEADERS)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|err| Failure::http(Phase::Head, &self.target.origin(), &err))?;
+            .map_err(|err| Failure::transport(Phase::Head, &self.target.origin(), &err.into()))?;
         let guard = self.stats.connection();
         let task = tokio::spawn(async move {
             let _guard = guard;

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, Response, Uri, Version};
 
 use super::interim::Interim;
 use super::task::Task;
 use crate::client::Core;
-use crate::connection::Connection;
+use crate::connection::{Connection, ResponseBody, Unanswered};
 use crate::connector::Dialed;
-use crate::error::{self, Failure, Kind, Phase};
+use crate::error::{Failure, Kind, Phase, TransportError};
 use crate::framing::{self, Framing};
 use crate::headers;
 use crate::pool::{Checkout, Slot};
@@ -22,7 +21,7 @@ use crate::upload::UploadBody;
 /// A response whose head has been read and found sound.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
+    pub(super) response: Response<ResponseBody>,
     pub(super) framing: Framing,
     /// How long the upstream said that it keeps the connection.
     pub(super) keep_alive: Option<Duration>,
@@ -137,8 +136,8 @@ impl Task {
             self.outbox.rewind();
         }
         self.upload.admit();
-        let mut request = self.request(body, connection.version())?;
-        let interim = self.listen(&mut request);
+        let request = self.request(body, connection.version())?;
+        let interim = self.listen(&request);
         let response = self.response(&mut connection, request, &interim).await;
         interim.end().map_err(|rule| self.broken(rule))?;
         let response = response?;
@@ -158,30 +157,29 @@ impl Task {
         connection: &mut Connection,
         request: Request<UploadBody>,
         interim: &Arc<Interim>,
-    ) -> Result<Response<Incoming>, Lost> {
+    ) -> Result<Response<ResponseBody>, Lost> {
         let reused = connection.is_reused();
         let before = connection.received();
         let heard = connection.heard();
         let clock = self.clock();
+        let heard_interim = interim.clone();
+        let hear = move |status, fields: &HeaderMap| heard_interim.hear(status, fields);
         let sent = tokio::select! {
             biased;
-            sent = connection.send(request) => sent,
+            sent = connection.send(request, hear) => sent,
             rule = interim.broken() => return Err(self.broken(rule).into()),
             failure = clock.head(&self.upload) => {
                 connection.late_since(heard);
                 return Err(failure.into());
             }
         };
-        sent.map_err(|mut refused| {
-            let returned = refused.take_message().is_some();
+        sent.map_err(|Unanswered { error, unsent }| {
             // HTTP/2 may say GOAWAY before a connection's first request, too.
-            let unprocessed = error::is_unprocessed(refused.error())
-                || (returned && connection.version() == Version::HTTP_2);
-            let unsent = returned || unprocessed;
-            let silent =
-                connection.received() == before && !error::is_stream_reset(refused.error());
+            let unprocessed =
+                error.is_unprocessed() || (unsent && connection.version() == Version::HTTP_2);
+            let silent = connection.received() == before && !error.is_stream_reset();
             let stale = unprocessed || (reused && silent);
-            self.lost(refused.error(), stale, unsent)
+            self.lost(&error, stale, unsent || unprocessed)
         })
     }
 
@@ -214,9 +212,10 @@ impl Task {
         Ok(request)
     }
 
-    fn lost(&self, err: &hyper::Error, stale: bool, unsent: bool) -> Lost {
-        let failure =
-            self.body_failure().unwrap_or_else(|| Failure::http(Phase::Head, &self.origin, err));
+    fn lost(&self, err: &TransportError, stale: bool, unsent: bool) -> Lost {
+        let failure = self
+            .body_failure()
+            .unwrap_or_else(|| Failure::transport(Phase::Head, &self.origin, err));
         let stale = stale && failure.kind == Kind::Protocol;
         Lost { failure, stale, unsent }
     }

@@ -6,24 +6,23 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{HeaderMap, Version};
+use http::HeaderMap;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::task::Task;
-use crate::error::{Failure, Kind, Phase};
+use crate::connection::ResponseBody;
+use crate::error::{Failure, Kind, Phase, TransportError};
 use crate::headers::{self, Trailers};
 
-type NextFrame = Option<Result<Frame<Bytes>, hyper::Error>>;
+type NextFrame = Option<Result<Frame<Bytes>, TransportError>>;
 
 impl Task {
     /// Moves the body to the reader. Rings only when nothing more is here or the queue is full.
     pub(super) async fn pump(
         &mut self,
-        body: &mut Incoming,
-        version: Version,
+        body: &mut ResponseBody,
         trailers: &Trailers,
     ) -> Result<(), Failure> {
         let mut left = self.policy.limits.response_body.unwrap_or(u64::MAX);
@@ -32,10 +31,10 @@ impl Task {
                 Some(frame) => frame,
                 None => self.next_later(body).await?,
             };
-            let Some(frame) = frame else { return self.whole(body, version) };
+            let Some(frame) = frame else { return Ok(()) };
             let frame = frame.map_err(|err| {
                 self.body_failure()
-                    .unwrap_or_else(|| Failure::http(Phase::Body, &self.origin, &err))
+                    .unwrap_or_else(|| Failure::transport(Phase::Body, &self.origin, &err))
             })?;
             match frame.into_data() {
                 Ok(bytes) => self.pass_chunk(bytes, &mut left).await?,
@@ -44,15 +43,6 @@ impl Task {
                 }
             }
         }
-    }
-
-    /// hyper ends a body at NO_ERROR too, which over HTTP/2 is a cut before END_STREAM (RFC 9113
-    /// section 8.1).
-    fn whole(&self, body: &Incoming, version: Version) -> Result<(), Failure> {
-        if version != Version::HTTP_2 || body.is_end_stream() {
-            return Ok(());
-        }
-        Err(self.broken_in_body("ended the HTTP/2 stream in mid-body (NO_ERROR)".to_owned()))
     }
 
     /// Moves a piece of the body to the reader, as far as `left` bytes are still allowed.
@@ -87,7 +77,7 @@ impl Task {
 
     /// A frame that is here already. The connection gets one turn to bring what its socket holds,
     /// so that the reader is not woken for each frame of a burst.
-    async fn next_here(&mut self, body: &mut Incoming) -> Option<NextFrame> {
+    async fn next_here(&mut self, body: &mut ResponseBody) -> Option<NextFrame> {
         for turn in 0..2 {
             let frame = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
             if let Poll::Ready(frame) = frame {
@@ -100,7 +90,7 @@ impl Task {
         None
     }
 
-    async fn next_later(&mut self, body: &mut Incoming) -> Result<NextFrame, Failure> {
+    async fn next_later(&mut self, body: &mut ResponseBody) -> Result<NextFrame, Failure> {
         self.outbox.flush();
         let clock = self.clock();
         tokio::select! {

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
+
+use crate::connection::ResponseBody;
 
 /// What is read at the most; past it a new connection is cheaper.
 const BYTES: usize = 64 * 1024;
 const TIME: Duration = Duration::from_secs(1);
 
 /// Whether the body's end was reached within the bound.
-pub(super) async fn drain(mut body: Incoming) -> bool {
+pub(super) async fn drain(mut body: ResponseBody) -> bool {
     let reading = async {
         let mut seen = 0;
         while let Some(frame) = body.frame().await {

@@ -1,7 +1,6 @@
 //! What an upstream says before its final response (1xx, RFC 9110 section 15.2).
 //!
-//! hyper tells of each through a callback, on the connection's task. It is counted and checked
-//! there; a 100 that the client waits for and a 103 that it can be told of go to the reader at
+//! The connection tells of each through a callback. It is counted and checked there; a 100 that the client waits for and a 103 that it can be told of go to the reader at
 //! once. An upstream that says nothing for a second gets the body unasked. When the attempt is over, nothing more of it is told: what comes late is not another
 //! attempt's.
 
@@ -42,15 +41,15 @@ struct State {
 }
 
 impl Task {
-    /// Listens to the interim responses to this request.
-    pub(super) fn listen<B>(&self, request: &mut Request<B>) -> Arc<Interim> {
+    /// What listens to the interim responses to this request.
+    pub(super) fn listen<B>(&self, request: &Request<B>) -> Arc<Interim> {
         let announcer = self.outbox.announcer();
         let expecting = headers::expects_continue(request.headers());
         if !expecting && self.head.expects_continue() {
             // The configuration took the expectation away: there is nothing to wait for.
             announcer.proceed();
         }
-        let interim = Arc::new(Interim {
+        Arc::new(Interim {
             limits: self.policy.limits,
             trust_upstream: self.policy.trust_upstream,
             early_hints: self.head.client.early_hints,
@@ -61,12 +60,7 @@ impl Task {
                 broken: None,
             }),
             broken: Notify::new(),
-        });
-        let heard = interim.clone();
-        hyper::ext::on_informational(request, move |response| {
-            heard.hear(response.status(), response.headers());
-        });
-        interim
+        })
     }
 }
 
@@ -81,7 +75,8 @@ impl State {
 }
 
 impl Interim {
-    fn hear(&self, status: StatusCode, fields: &HeaderMap) {
+    /// Takes note of an interim response.
+    pub(super) fn hear(&self, status: StatusCode, fields: &HeaderMap) {
         let mut state = self.lock();
         state.count += 1;
         if let Err(rule) = self.check(state.count, fields) {

@@ -135,7 +135,7 @@ impl Task {
         drop(parts);
         let mut ended = body.is_end_stream();
         if framing.body.follows() {
-            self.pump(&mut body, connection.version(), &trailers).await?;
+            self.pump(&mut body, &trailers).await?;
             ended = true;
         }
         drop(body);

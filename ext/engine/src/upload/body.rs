@@ -78,42 +78,26 @@ impl UploadBody {
         Ok(())
     }
 
-    fn reject<T>(&self, error: UploadError) -> Poll<Option<Result<T, Aborted>>> {
+    fn reject<T>(&self, error: UploadError) -> Poll<Option<Result<T, UploadError>>> {
         self.upload.lock().error = Some(error.clone());
-        Poll::Ready(Some(Err(error.into())))
-    }
-}
-
-/// A body that is not sent to its end, as hyper takes it: an HTTP/2 stream is then reset with
-/// CANCEL (RFC 9113 section 8.1).
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub(crate) struct Aborted {
-    reason: UploadError,
-    #[source]
-    reset: h2::Error,
-}
-
-impl From<UploadError> for Aborted {
-    fn from(reason: UploadError) -> Self {
-        Aborted { reason, reset: h2::Reason::CANCEL.into() }
+        Poll::Ready(Some(Err(error)))
     }
 }
 
 impl Body for UploadBody {
     type Data = Bytes;
-    type Error = Aborted;
+    type Error = UploadError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         if self.ended {
             return Poll::Ready(None);
         }
         self.upload.data.register(cx.waker());
         if self.attempt != self.upload.attempt.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(UploadError::Superseded.into())));
+            return Poll::Ready(Some(Err(UploadError::Superseded)));
         }
         let piece = self.next_piece();
         self.upload.lock().starving = piece.is_pending();

@@ -5,6 +5,7 @@ mod clocks;
 mod destinations;
 mod http2;
 mod http2_frames;
+mod http2_interim;
 mod http2_peer;
 mod interim;
 mod peers;

@@ -41,6 +41,12 @@ impl Reader {
         Self::with_fields(client, "PUT", url, &[(b"expect", b"100-continue")], body, policy)
     }
 
+    /// A request whose client can be told of early hints.
+    pub(crate) fn hinted(client: &Client, url: &str, policy: Policy) -> Self {
+        let facts = ClientFacts { early_hints: true, ..facts() };
+        Self::with_facts(client, "GET", url, &[], facts, BodyKind::None, policy)
+    }
+
     fn with_fields(
         client: &Client,
         method: &str,
@@ -49,8 +55,19 @@ impl Reader {
         body: BodyKind,
         policy: Policy,
     ) -> Self {
+        Self::with_facts(client, method, url, fields, facts(), body, policy)
+    }
+
+    fn with_facts(
+        client: &Client,
+        method: &str,
+        url: &str,
+        fields: &[(&[u8], &[u8])],
+        facts: ClientFacts,
+        body: BodyKind,
+        policy: Policy,
+    ) -> Self {
         let target = Target::parse(url.as_bytes()).expect("a URL");
-        let facts = ClientFacts { version: "1.1".to_owned(), ..ClientFacts::default() };
         let head = RequestHead::new(method.as_bytes(), target, fields.iter().copied(), facts);
         let (sender, rung) = channel();
         let signal = Signal::new(move || {
@@ -88,6 +105,10 @@ impl Reader {
             }
         }
     }
+}
+
+fn facts() -> ClientFacts {
+    ClientFacts { version: "1.1".to_owned(), ..ClientFacts::default() }
 }
 
 /// Serves connections one after another with `script`; counts them when joined.

@@ -1,32 +1,35 @@
 //! HTTP/2 connections, shared by exchanges (RFC 9113).
 //!
 //! A [`Shared`] is held by the pool and by each of its streams; when the last one lets go, its
-//! tasks end and its socket is shut down. It is shared only after the upstream's SETTINGS have
+//! task ends and its socket is shut down. It is shared only after the upstream's SETTINGS have
 //! come and allow a stream, so that MAX_CONCURRENT_STREAMS is respected from the first request on.
-//! A stream that is not read holds up no other: the connection's window has room for all streams' windows.
+//! A stream that is not read holds up no other: the connection's window has room for the windows of
+//! all streams.
 
-use std::future::{Future, poll_fn};
+mod body;
+mod stream;
+
+use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll, Waker};
 
-use atomic_waker::AtomicWaker;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::{Builder, Connection as Driver, SendRequest};
-use hyper::rt::Executor;
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::counted::Counted;
 use crate::policy::PoolSettings;
 use crate::pool::{Key, Slot};
 use crate::stats::Guard;
-use crate::upload::UploadBody;
+
+pub(crate) use body::ReceivedBody;
+pub(crate) use stream::Stream;
 
 /// Streams on one connection at the most, whatever the upstream would take.
 const STREAMS: usize = 100;
@@ -44,7 +47,8 @@ const UNKNOWN: usize = usize::MAX - 1;
 /// A connection that serves several requests at a time.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    sender: SendRequest<UploadBody>,
+    sender: SendRequest<Bytes>,
+    _driver: AbortOnDrop,
     facts: Arc<Facts>,
     peer: Option<IpAddr>,
     born: Instant,
@@ -54,34 +58,22 @@ pub(crate) struct Shared {
     received: Arc<AtomicU64>,
     distrusted: AtomicBool,
     slot: Slot,
-    /// Ends the connection's tasks when it is dropped.
-    _alive: watch::Sender<()>,
 }
 
-/// What the connection's tasks tell.
-#[derive(Debug, Default)]
+/// What the connection's task tells.
+#[derive(Debug)]
 struct Facts {
     /// Streams that the upstream takes at once.
     most: AtomicUsize,
-    /// The task that reads has run; the task that watches is to look again.
-    activity: AtomicWaker,
-    /// Who is to hear of room for more streams.
+    /// Who is to hear of room for more streams, and of the end.
     shared: OnceLock<Weak<Shared>>,
-}
-
-/// One request's hold on a connection.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    shared: Arc<Shared>,
-    sender: SendRequest<UploadBody>,
-    number: u64,
 }
 
 /// Why HTTP/2 could not be spoken.
 #[derive(Debug)]
 pub(crate) enum NoHttp2 {
     /// What came instead of SETTINGS.
-    Instead(hyper::Error),
+    Instead(h2::Error),
     /// The connection ended before they came.
     Ended,
 }
@@ -89,10 +81,20 @@ pub(crate) enum NoHttp2 {
 /// A connection on which HTTP/2 is spoken.
 #[derive(Debug)]
 pub(crate) struct Spoken {
-    sender: SendRequest<UploadBody>,
+    sender: SendRequest<Bytes>,
+    driver: AbortOnDrop,
     facts: Arc<Facts>,
     received: Arc<AtomicU64>,
-    alive: watch::Sender<()>,
+}
+
+/// A task that is not to outlive its owner.
+#[derive(Debug)]
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Speaks HTTP/2 on a stream and waits until the upstream's SETTINGS allow a request.
@@ -100,61 +102,63 @@ pub(crate) async fn speak<T>(stream: T, guard: Guard) -> Result<Spoken, NoHttp2>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let facts = Arc::new(Facts { most: AtomicUsize::new(UNKNOWN), ..Facts::default() });
-    let (alive, tasks) = watch::channel(());
+    let facts = Arc::new(Facts { most: AtomicUsize::new(UNKNOWN), shared: OnceLock::new() });
     let (stream, received) = Counted::new(stream);
-    let (sender, driver) = Builder::new(Spawner { alive: tasks.clone(), facts: facts.clone() })
-        .initial_stream_window_size(STREAM_WINDOW)
+    let (sender, connection) = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .initial_max_send_streams(UNKNOWN)
-        .max_send_buf_size(SEND_BUFFER)
+        .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(HEADER_LIST)
-        .handshake(TokioIo::new(stream))
+        .enable_push(false)
+        .handshake(stream)
         .await
         .map_err(NoHttp2::Instead)?;
     let (settled, first_settings) = oneshot::channel();
-    spawn_while(tasks, drive(driver, facts.clone(), settled, guard));
+    let driver = tokio::spawn(drive(connection, facts.clone(), settled, guard));
+    let driver = AbortOnDrop(driver.abort_handle());
     match first_settings.await {
-        Ok(Ok(())) => {}
-        Ok(Err(err)) => return Err(NoHttp2::Instead(err)),
-        Err(_) => return Err(NoHttp2::Ended),
+        Ok(Ok(())) => Ok(Spoken { sender, driver, facts, received }),
+        Ok(Err(err)) => Err(NoHttp2::Instead(err)),
+        Err(_) => Err(NoHttp2::Ended),
     }
-    Ok(Spoken { sender, facts, received, alive })
 }
 
-/// Sends what exchanges ask for, and keeps the upstream's limit in `facts`.
+/// Moves the connection's frames, and keeps the upstream's limit in `facts`.
 async fn drive<T>(
-    mut driver: Driver<TokioIo<T>, UploadBody, Spawner>,
+    mut connection: Connection<T, Bytes>,
     facts: Arc<Facts>,
-    settled: oneshot::Sender<hyper::Result<()>>,
+    settled: oneshot::Sender<Result<(), h2::Error>>,
     _guard: Guard,
 ) where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Unpin,
 {
     let mut settled = Some(settled);
     let outcome = poll_fn(|cx| {
-        facts.activity.register(cx.waker());
-        let outcome = Pin::new(&mut driver).poll(cx);
-        let most = driver.current_max_send_streams();
+        let outcome = Pin::new(&mut connection).poll(cx);
+        let most = connection.max_concurrent_send_streams();
         let before = facts.most.swap(most, Ordering::Relaxed);
         match settled.take() {
             // Nobody listens once the dialing exchange has gone.
             Some(settled) if most != UNKNOWN && most > 0 => drop(settled.send(Ok(()))),
             Some(waiting) => settled = Some(waiting),
-            None if most > before => facts.has_room(),
+            None if most > before => facts.changed(),
             None => {}
         }
         outcome
     })
     .await;
+    // The socket goes first: those that hear of the end may look for it.
+    drop(connection);
     if let (Some(settled), Err(err)) = (settled, outcome) {
         let _ = settled.send(Err(err));
     }
+    facts.changed();
 }
 
 impl Facts {
-    /// Those that wait in line may have a stream.
-    fn has_room(&self) {
+    /// Those that wait in line may have a stream, or a new connection's.
+    fn changed(&self) {
         if let Some(shared) = self.shared.get().and_then(Weak::upgrade) {
             shared.slot.has_room();
         }
@@ -163,9 +167,10 @@ impl Facts {
 
 impl Shared {
     pub(crate) fn new(spoken: Spoken, peer: Option<IpAddr>, slot: Slot) -> Arc<Self> {
-        let Spoken { sender, facts, received, alive } = spoken;
+        let Spoken { sender, driver, facts, received } = spoken;
         let shared = Arc::new(Shared {
             sender,
+            _driver: driver,
             facts,
             peer,
             born: Instant::now(),
@@ -174,7 +179,6 @@ impl Shared {
             received,
             distrusted: AtomicBool::new(false),
             slot,
-            _alive: alive,
         });
         // Set once, here.
         let _ = shared.facts.shared.set(Arc::downgrade(&shared));
@@ -188,15 +192,16 @@ impl Shared {
 
     /// Whether another request may be sent on it, now or later.
     pub(crate) fn is_usable(&self, settings: &PoolSettings) -> bool {
-        !self.sender.is_closed()
+        !self.is_closed()
             && !self.distrusted.load(Ordering::Relaxed)
             && settings.max_age.is_none_or(|age| self.born.elapsed() < age)
             && settings.max_requests.is_none_or(|most| self.served.load(Ordering::Relaxed) < most)
     }
 
-    /// Whether its tasks have ended.
+    /// Whether it takes no further request: it has ended, or the upstream said GOAWAY.
     pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        let mut context = Context::from_waker(Waker::noop());
+        matches!(self.sender.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
     }
 
     /// Whether no request is under way on it.
@@ -212,42 +217,7 @@ impl Shared {
         }
         self.streams.fetch_add(1, Ordering::Relaxed);
         let number = self.served.fetch_add(1, Ordering::Relaxed) + 1;
-        Some(Stream { shared: self.clone(), sender: self.sender.clone(), number })
-    }
-}
-
-impl Stream {
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<UploadBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<UploadBody>>> {
-        self.sender.try_send_request(request).await
-    }
-
-    /// Whether the connection had served a request before this one.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.number > 1
-    }
-
-    pub(crate) fn peer(&self) -> Option<IpAddr> {
-        self.shared.peer
-    }
-
-    /// Bytes that have come over its connection so far.
-    pub(crate) fn heard(&self) -> u64 {
-        self.shared.received.load(Ordering::Relaxed)
-    }
-
-    /// Its connection is to serve no further request.
-    pub(crate) fn distrust(&self) {
-        self.shared.distrusted.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.shared.streams.fetch_sub(1, Ordering::Relaxed);
-        self.shared.slot.has_room();
+        Some(Stream::new(self.clone(), number))
     }
 }
 
@@ -256,41 +226,4 @@ impl Drop for Stream {
 pub(crate) fn is_unprocessed(err: &h2::Error) -> bool {
     let refused = err.is_reset() && err.reason() == Some(h2::Reason::REFUSED_STREAM);
     err.is_remote() && (refused || err.is_go_away())
-}
-
-/// Runs the tasks that hyper starts for a connection.
-#[derive(Clone, Debug)]
-struct Spawner {
-    alive: watch::Receiver<()>,
-    facts: Arc<Facts>,
-}
-
-impl<F> Executor<F> for Spawner
-where
-    F: Future + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        let facts = self.facts.clone();
-        spawn_while(self.alive.clone(), async move {
-            let mut future = pin!(future);
-            poll_fn(|cx| {
-                let outcome = future.as_mut().poll(cx).map(|_| ());
-                // hyper reads in one of these tasks and tells nobody of the SETTINGS or the GOAWAY
-                // that came.
-                facts.activity.wake();
-                outcome
-            })
-            .await;
-        });
-    }
-}
-
-/// Runs a task for as long as somebody holds the connection.
-fn spawn_while(mut alive: watch::Receiver<()>, task: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = alive.changed() => {}
-            () = task => {}
-        }
-    });
 }
