@@ -21,10 +21,13 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     raise_on_5xx: ["yes", 1],
     raise_on_error: ["no", :yes],
     headers: ["X: y", [], { "X Y" => "1" }, { "X" => 1 }, { "X" => "a\r\nB: c" }, { "X\n" => "a" },
-              { "" => "x" }],
+              { "" => "x" }, { "Host" => "a b" }, { "host" => "a, b" }, { "Host" => %w[a b] },
+              { "Host" => "a\nb" }, { "Host" => "" }, { "Host" => nil },
+              { "Expect" => "100-continue" }],
     preserve_host: ["yes", 0],
     x_forwarded: [:maybe, "append ", true],
     via: ["yes", "1.1 me"],
+    max_hops: [-1, "5", nil, 1.5],
     trust_upstream: [:yes],
     connect_timeout: [-1, "5", 0, Float::NAN],
     timeout: [-1, "30", :forever],
@@ -32,13 +35,27 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     total_timeout: [-1, [], 0],
     verify_ssl: ["false", :none],
     ca_file: [5, "/no/such/file.pem", "a\0b", "/proc/self/mem"],
-    tls_sni: ["", "a b", 5, "https://a.test", "a\nb"],
+    tls_sni: ["", "a b", 5, "https://a.test", "a\nb", "#{"a." * 127}test", "#{"a" * 64}.test"],
     client_cert: [5, "/no/such/file.pem", __FILE__],
     client_key: [5, "/no/such/file.pem", __FILE__],
     min_tls_version: ["1.1", 1.4, :SSLv3, nil],
     allow_destinations: [nil, :all, "10.0.0.0/33", []],
+    http2: ["auto", true, false, nil, :sometimes],
+    socket: ["", 5, false, "a\0b", "/#{"s" * 103}"],
     max_idle_connections: [-1, "3", 1.5],
-    idle_connection_timeout: [-1, "3", 1e19, 1e300, Float::NAN, Float::INFINITY]
+    idle_connection_timeout: [-1, "3", 1e19, 1e300, Float::NAN, Float::INFINITY],
+    max_connections: [0, -1, "3", 1.5, nil],
+    connection_wait: [-1, "1", nil, Float::NAN, Float::INFINITY],
+    max_waiting_requests: [-1, "1", nil, 1.5, 1 << 31],
+    max_connection_age: [0, -1, "1", Float::NAN, Float::INFINITY],
+    max_connection_requests: [0, -1, "1", 1.5, 1 << 31],
+    max_request_body: [-1, "1", 1.5, false, 1 << 63],
+    max_response_body: [-1, "1", 1.5, false, 1 << 63],
+    max_headers: [0, 1025, "1", nil, 1.5],
+    max_header_bytes: [0, 122_881, "1", nil, 1.5],
+    max_interim_responses: [-1, "1", nil, 1.5, 1 << 31],
+    allow_trace: [nil, "false", 0, :no],
+    on_complete: ["puts", :puts, 5, true, []]
   }
 
   wrong.each do |setting, values|
@@ -47,10 +64,20 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
         it "refuses #{setting}: #{value.inspect[0, 40]} as #{way}" do
           expect { give.call({ setting => value }) }.to raise_error(error) { |raised|
             expect(raised.message).to include(setting.to_s)
-            expect(raised.message).to include(value.inspect) unless value.is_a?(Hash)
+            expect(raised.message).to include(value.inspect[0, 100]) unless value.is_a?(Hash)
           }
         end
       end
+    end
+  end
+
+  it "are tried of every setting" do
+    expect(wrong.keys + [:logger]).to match_array(Rack::StreamingProxy::Settings::ALL.keys)
+  end
+
+  it "may be right for Host and Expect too" do
+    [{ "Host" => "a.test:81" }, { "Host" => ["a.test"] }, { "Expect" => nil }].each do |headers|
+      expect { ways.fetch("a keyword").call({ headers: }) }.not_to raise_error
     end
   end
 

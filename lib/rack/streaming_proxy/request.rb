@@ -75,9 +75,7 @@ module Rack
       # Not the client's headers: what the server derives from the request line, and the lengths,
       # which are computed.
       NOT_HEADERS = %w[HTTP_HOST HTTP_VERSION HTTP_CONTENT_LENGTH HTTP_CONTENT_TYPE].freeze
-      # `uri-host [":" port]`, without a user name; a comma stands between what were several.
-      HOST = /\A(?:\[[\h:.]+\]|(?:[\w.~!$&'()*+;=-]|%\h\h)+)(?::\d*)?\z/n
-      private_constant :NOT_HEADERS, :HOST
+      private_constant :NOT_HEADERS
 
       # RFC 9112 section 3.2: what is not one host is refused, also where it would not count.
       def check_hosts(field, named)
@@ -97,7 +95,7 @@ module Rack
         refuse("path does not begin with a slash") unless path.empty? || path.start_with?("/", "*")
       end
 
-      def host?(text) = HOST.match?(text.b)
+      def host?(text) = SettingChecks.authority?(text)
 
       def refuse(what)
         raise RequestError, "the request's #{what}"

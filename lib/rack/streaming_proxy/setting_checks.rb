@@ -19,14 +19,15 @@ module Rack
       LOGGER = lambda do |value|
         value.nil? || %i[debug info warn error].all? { |level| value.respond_to?(level) }
       end
-      PATH = ->(value) { value.is_a?(String) || value.respond_to?(:to_path) }
+      PATH = ->(value) { value.is_a?(String) ? !value.empty? : value.respond_to?(:to_path) }
       # At most what an address of a Unix socket holds.
       SOCKET = lambda do |value|
         value.nil? || (PATH.call(value) && ::File.expand_path(value).bytesize.between?(1, 103))
       rescue ArgumentError
         false # No path holds a NUL.
       end
-      HOST_NAME = /\A[a-z0-9_-]+(\.[a-z0-9_-]+)*\z/i
+      # As DNS has them, so that TLS can ask for it (RFC 1035 section 2.3.4).
+      HOST_NAME = /\A(?=.{1,253}\z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\z/i
       SNI = ->(value) { FLAG.call(value) || (value.is_a?(String) && value.match?(HOST_NAME)) }
       # The engine reads addresses, networks and names, here as for each request.
       DESTINATION = ->(value) { Native::Policy.destination?(value) }
@@ -41,6 +42,8 @@ module Rack
       HEADERS = lambda do |value|
         value.is_a?(Hash) && value.all? { |name, values| header?(name, values) }
       end
+      # `uri-host [":" port]`, without a user name; a comma stands between what were several.
+      AUTHORITY = /\A(?:\[[\h:.]+\]|(?:[\w.~!$&'()*+;=-]|%\h\h)+)(?::\d*)?\z/n
 
       # @return [#call] for a PEM file with a block of this kind
       def self.pem(kind)
@@ -56,8 +59,23 @@ module Rack
       def self.header?(name, values)
         name = name.to_s
         name.match?(/\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\z/) &&
-          !UNSETTABLE.include?(name.downcase) &&
+          !UNSETTABLE.include?(name.downcase) && one_only?(name.downcase, Array(values)) &&
           Array(values).all? { |one| one.is_a?(String) && !one.b.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
+      end
+
+      # HTTP/1.1 asks for exactly one Host; an expectation is the client's, who answers to it.
+      def self.one_only?(name, values)
+        case name
+        when "host" then values.one? && authority?(values.first)
+        when "expect" then values.empty?
+        else true
+        end
+      end
+      private_class_method :one_only?
+
+      # @return [Boolean] whether this names one host, with a port or without
+      def self.authority?(text)
+        text.is_a?(String) && AUTHORITY.match?(text.b)
       end
 
       # @return [#call] for one of these

@@ -24,7 +24,8 @@ module Rack
         Setting.new(:raise_on_5xx, false, "true or false", FLAG),
         Setting.new(:raise_on_error, false, "true or false", FLAG),
         Setting.new(:headers, {}.freeze, "a Hash of header names to a String, Strings or nil, " \
-                                         "without hop-by-hop and framing headers", HEADERS),
+                                         "without hop-by-hop and framing headers; Host to " \
+                                         "one host, Expect to nil", HEADERS),
         Setting.new(:preserve_host, false, "true or false", FLAG),
         Setting.new(:x_forwarded, :append, ":append, :replace or :off",
                     SettingChecks.one_of(:append, :replace, :off)),
@@ -48,7 +49,7 @@ module Rack
                     ->(value) { %w[1.2 1.3 TLS1_2 TLS1_3].include?(value.to_s) }),
         Setting.new(:http2, :auto, ":auto, :always or :never",
                     SettingChecks.one_of(:auto, :always, :never)),
-        Setting.new(:socket, nil, "the path of a Unix socket, or nil", SOCKET),
+        Setting.new(:socket, nil, "the path of a Unix socket, at most 103 bytes, or nil", SOCKET),
         Setting.new(:max_idle_connections, 32, "an Integer of 0 or more", COUNT),
         Setting.new(:idle_connection_timeout, 15, "seconds above 0", POSITIVE),
         Setting.new(:max_connections, 256, "an Integer of 1 or more", SettingChecks.from(1)),
