@@ -26,7 +26,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect(error.message).to match(/127\.0\.0\.1:#{port}.*refused.*ECONNREFUSED/)
   end
 
-  it "is ConnectError when the name is unknown" do
+  it "is ConnectError when the name is unknown", id: "TO3" do
     error = error_of("http://#{"a" * 64}.test/")
     expect(error).to be_an_instance_of(Rack::StreamingProxy::ConnectError)
     expect(error.cause).to be_a(SocketError)
@@ -41,13 +41,13 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect(error.message).to match(/certificate|issuer|trust/i)
   end
 
-  it "is TimeoutError of the phase connect" do
+  it "is TimeoutError of the phase connect", id: "TO3" do
     error = error_of(keep(DeafListener.new).url, connect_timeout: 0.1)
     expect(error).to be_an_instance_of(Rack::StreamingProxy::TimeoutError)
     expect([error.status, error.phase.to_s]).to eq([504, "connect"])
   end
 
-  it "is TimeoutError of the phase tls" do
+  it "is TimeoutError of the phase tls", id: "TO3" do
     upstream = start_upstream { |connection| connection.wait_for_end(within: 20) }
     error = error_of(upstream.url.sub("http:", "https:"), connect_timeout: 0.1)
     expect(error).to be_an_instance_of(Rack::StreamingProxy::TimeoutError)
@@ -61,13 +61,13 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect(error.message).to include("0.1")
   end
 
-  it "is TimeoutError of the phase total" do
+  it "is TimeoutError of the phase total", id: "TO3" do
     error = error_of(silent_upstream.url, total_timeout: 0.1)
     expect(error).to be_an_instance_of(Rack::StreamingProxy::TimeoutError)
     expect([error.status, error.phase.to_s]).to eq([504, "total"])
   end
 
-  it "is ProtocolError when the answer is no HTTP" do
+  it "is ProtocolError when the answer is no HTTP", id: "TO3" do
     upstream = start_upstream do |connection|
       connection.read_head
       connection.write("nonsense\r\n\r\n")
@@ -77,7 +77,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
     expect([error.status, error.phase.to_s]).to eq([502, "head"])
   end
 
-  it "is an UpstreamError with a cause when the upstream resets" do
+  it "is an UpstreamError with a cause when the upstream resets", id: "TO4" do
     upstream = start_upstream do |connection|
       connection.read_head
       connection.reset

@@ -74,20 +74,20 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
     end.new
   end
 
-  it "does not retry by default" do
+  it "does not retry by default", id: "RT1" do
     upstream = flaky(1)
     expect(fetch(linted { upstream.url }).status).to eq(503)
     expect(upstream.requests.size).to eq(1)
   end
 
-  it "makes up to N + 1 attempts" do
+  it "makes up to N + 1 attempts", id: "RT2" do
     upstream = flaky(2)
     answer = fetch(retrying(2, upstream.url))
     expect([answer.status, answer.body]).to eq([200, "got "])
     expect(upstream.requests.size).to eq(3)
   end
 
-  it "then passes the 5xx on, with its body" do
+  it "then passes the 5xx on, with its body", id: "RT2" do
     upstream = flaky(9)
     answer = fetch(retrying(2, upstream.url))
     expect([answer.status, answer.body]).to eq([503, "sorry"])
@@ -101,27 +101,27 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
   end
 
   [500, 502, 504, 599].each do |status|
-    it "retries on #{status}" do
+    it "retries on #{status}", id: "RT2" do
       upstream = flaky(1, status:)
       expect(fetch(retrying(1, upstream.url)).status).to eq(200)
     end
   end
 
   [400, 404, 429, 499].each do |status|
-    it "does not retry on #{status}" do
+    it "does not retry on #{status}", id: "RT2" do
       upstream = flaky(1, status:)
       expect(fetch(retrying(3, upstream.url)).status).to eq(status)
       expect(upstream.requests.size).to eq(1)
     end
   end
 
-  it "does not retry when the upstream cannot be reached" do
+  it "does not retry when the upstream cannot be reached", id: "RT1" do
     port = closed_port
     seconds = elapsed { expect(fetch(retrying(3, "http://127.0.0.1:#{port}/")).status).to eq(502) }
     expect(seconds).to be < 0.5
   end
 
-  it "sends a rewindable body again, whole" do
+  it "sends a rewindable body again, whole", id: "RT4" do
     upstream = flaky(2)
     body = "b" * 300_000
     answer = fetch(retrying(2, upstream.url), "/", method: "POST", input: body)
@@ -131,7 +131,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
       .to eq([body])
   end
 
-  it "sends a body again that cannot be rewound and is at most 64 KiB" do
+  it "sends a body again that cannot be rewound and is at most 64 KiB", id: "RT4" do
     upstream = flaky(1)
     env = env_for("/", :method => "POST", "CONTENT_LENGTH" => "1000")
     env["rack.input"] = once_readable("k" * 1000)
@@ -139,7 +139,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
     expect([status, read(body)]).to eq([200, "got #{"k" * 1000}"])
   end
 
-  it "does not retry a longer body that cannot be rewound" do
+  it "does not retry a longer body that cannot be rewound", id: "RT4" do
     upstream = flaky(1)
     env = env_for("/", :method => "POST", "CONTENT_LENGTH" => "100000")
     env["rack.input"] = once_readable("k" * 100_000)
@@ -210,7 +210,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
     expect(upstream.connections.size).to eq(1)
   end
 
-  it "uses one answer only, also when several 5xx set cookies" do
+  it "uses one answer only, also when several 5xx set cookies", id: "RT2" do
     upstream = flaky(1, headers: { "Set-Cookie" => "failed=1" })
     expect(fetch(retrying(1, upstream.url))["Set-Cookie"]).to be_nil
   end

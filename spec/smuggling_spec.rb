@@ -53,6 +53,16 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
     expect(request.head.names.grep(/\A(?:content.length|transfer.encoding)\z/).size).to eq(1)
   end
 
+  # The IDs of what a request with these fields shows, in pairs of name and value.
+  ids_of = lambda do |fields, version: "1.1"|
+    codings, lengths = %w[transfer content].map do |word|
+      fields.filter_map { |name, value| value if name.match?(/#{word}/i) }
+    end
+    exact = codings.empty? || codings.map { |one| one.strip.downcase } == ["chunked"]
+    ["RQ1", ("RQ2" if codings.any? && lengths.any?), ("RQ3" unless exact),
+     ("RQ4" if codings.any? && version == "1.0")].compact
+  end
+
   # What follows the request line and Host; then the body that arrives through each server, or nil.
   {
     "a length" => ["Content-Length: 3", "abc", "abc", "abc"],
@@ -95,15 +105,28 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
     "a chunk size with a sign" => ["Transfer-Encoding: chunked", "+3\r\nabc\r\n0\r\n\r\n", nil,
                                    nil]
   }.each do |what, (lines, payload, through_puma, through_unicorn)|
+    ids = ids_of.call(lines.split("\r\n").map { |line| line.split(":", 2) })
     { puma: through_puma, unicorn: through_unicorn }.each do |kind, body|
       arrival = body ? "as one request" : "not at all"
-      it "reach the upstream #{arrival}, of #{what} on #{kind}", id: %w[RQ1 RQ2 RQ3 RQ4] do
+      it "reach the upstream #{arrival}, of #{what} on #{kind}", id: ids do
         client = connect(server(kind))
         client.write("POST /#{upstream.port} HTTP/1.1\r\nHost: front.test\r\nConnection: close" \
                      "\r\n#{lines}\r\n\r\n#{payload}#{hidden}")
         client.read_to_end
         expect_one_request(body)
       end
+    end
+  end
+
+  # Puma decodes the chunks, and says nothing of them to the application.
+  { puma: "abc", unicorn: nil }.each do |kind, body|
+    arrival = body ? "as one request" : "not at all"
+    it "reach the upstream #{arrival}, of chunks in HTTP/1.0 on #{kind}", id: "RQ4" do
+      client = connect(server(kind))
+      client.write("POST /#{upstream.port} HTTP/1.0\r\nHost: front.test\r\n" \
+                   "Transfer-Encoding: chunked\r\n\r\n#{chunks}#{hidden}")
+      client.read_to_end
+      expect_one_request(body)
     end
   end
 
@@ -173,7 +196,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
       {} => "abc"
     }.each do |env, body|
       arrival = body ? "arrive as one request" : "arrive not at all"
-      it "#{arrival} for #{env}", id: %w[RQ1 RQ2 RQ3 RQ4] do
+      version = env["SERVER_PROTOCOL"].to_s.delete_prefix("HTTP/")
+      it "#{arrival} for #{env}", id: ids_of.call(env.except("HTTP_CONNECTION"), version:) do
         fetch_with(env, StringIO.new("abc"))
         expect_one_request(body)
       end

@@ -132,7 +132,7 @@ RSpec.describe "A response that was cut short" do
 
   context "when a whole response has no length" do
     %i[puma unicorn].each do |kind|
-      it "ends cleanly for HTTP/1.0 and 1.1 on #{kind}" do
+      it "ends cleanly for HTTP/1.0 and 1.1, in chunks for 1.1 alone, on #{kind}", id: "FW8" do
         upstream = serving do
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"
         end
@@ -143,6 +143,7 @@ RSpec.describe "A response that was cut short" do
             client.get("/", { "Connection" => connection }, version:)
             response = client.read_response
             expect([response.body, response.complete?]).to eq(["whole", true])
+            expect(response.head.chunked?).to be(version == "1.1")
           end
         end
       end
@@ -169,7 +170,7 @@ RSpec.describe "A response that was cut short" do
     RUBY
 
     %i[puma unicorn].each do |kind|
-      it "has no error page of #{kind}'s in the body", id: "ST2" do
+      it "has no error page of #{kind}'s in the body", id: %w[ST2 TO4] do
         upstream = start_upstream do |connection|
           connection.read_head
           connection.write("HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\nhello")
