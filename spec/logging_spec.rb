@@ -55,6 +55,16 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
     expect(logger.lines.last).to match(/3 attempt|attempts?[=: ]+3\b/i)
   end
 
+  it "has a line for a kept connection that failed, with the cause" do
+    requests = 0
+    dying = start_upstream do |connection|
+      connection.serve { (requests += 1) == 2 ? connection.close : [200, {}, "ok"] }
+    end
+    2.times { fetch(described_class.new(InnerApp, logger:) { dying.url }) }
+    line = /\AINFO .*Failed \(upstream http:\S+ closed the connection.*\), retrying \(Retry #1\)/
+    expect(logger.lines.grep(/retry/i)).to match([line])
+  end
+
   it "has an error line when the upstream fails, with the cause" do
     app = described_class.new(InnerApp, logger:) { "http://127.0.0.1:#{closed_port}/" }
     fetch(app)

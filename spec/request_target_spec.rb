@@ -129,7 +129,19 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and what a request is for" do
   end
 
   describe "CONNECT" do
-    it "is answered with 405, and with the end of the connection", id: "RQ14" do
+    %i[puma unicorn].each do |kind|
+      it "is answered with 405, and with the end of the connection, on #{kind}", id: "RQ14" do
+        client = connect(@servers.fetch(kind))
+        client.write("CONNECT / HTTP/1.1\r\nHost: front.test\r\nX-Port: #{upstream.port}\r\n\r\n" \
+                     "GET / HTTP/1.1\r\nHost: front.test\r\nX-Port: #{upstream.port}\r\n\r\n")
+        bytes, ending = client.read_to_end
+        expect(bytes).to match(%r{\AHTTP/1\.1 405 .*405 Method Not Allowed\z}m)
+        expect(ending).not_to be_nil
+        expect(upstream.connections).to be_empty
+      end
+    end
+
+    it "is told which methods are allowed", id: "RQ14" do
       env = env_for("/", method: "CONNECT")
       _, headers, = bare(allow_trace: false) { upstream.url }.call(env)
       expect(headers["Allow"]).to eq("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")

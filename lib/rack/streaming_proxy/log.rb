@@ -63,7 +63,8 @@ module Rack
 
       def retries(report)
         report.first[0...-1].each.with_index(1) do |(*, status, error), number|
-          write(:info, "Got #{status || error}, retrying (Retry ##{number}) #{@subject}")
+          got = status ? "Got #{status}" : "Failed (#{error})"
+          write(:info, "#{got}, retrying (Retry ##{number}) #{@subject}")
         end
       end
 
