@@ -10,6 +10,11 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its settings" do
     Class.new(base) { settings.each { |name, value| public_send("#{name}=", value) } }
   end
 
+  it "have an effect that is shown here, each of them" do
+    shown = SettingEffects::VALUES.keys + [:logger]
+    expect(shown).to match_array(Rack::StreamingProxy::Settings::ALL.keys)
+  end
+
   SettingEffects::VALUES.each_key do |setting|
     describe setting.to_s do
       it "works as a keyword" do

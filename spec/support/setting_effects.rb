@@ -16,7 +16,7 @@ module SettingEffects
   VALUES = {
     num_retries_on_5xx: 1, retry_delay: 0.3, raise_on_5xx: true, raise_on_error: true,
     headers: { "X-Set" => "yes" }, preserve_host: true, x_forwarded: :off, via: false,
-    trust_upstream: true, connect_timeout: 0.2, timeout: 0.2, idle_timeout: 0.2,
+    max_hops: 0, trust_upstream: true, connect_timeout: 0.2, timeout: 0.2, idle_timeout: 0.2,
     total_timeout: 0.2, verify_ssl: false, ca_file: :authority, max_idle_connections: 1,
     idle_connection_timeout: 0.2, log_verbosity: :high, http2: :always, socket: :unix_socket,
     max_connections: 1, connection_wait: 0.2, max_waiting_requests: 0, max_connection_age: 0.001,
@@ -77,6 +77,14 @@ module SettingEffects
 
   def effect_of_via(app)
     expect(head_sent_by(app).names).not_to include("via")
+  end
+
+  def effect_of_max_hops(app)
+    upstream = serving { [200, {}, ""] }
+    statuses = [{}, { "HTTP_VIA" => "1.1 rack-streaming-proxy" }].map do |env|
+      fetch(app.call(upstream.url), "/", env).status
+    end
+    expect(statuses).to eq([200, 508])
   end
 
   def effect_of_trust_upstream(app)
