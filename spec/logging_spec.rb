@@ -55,6 +55,20 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
     expect(logger.lines.last).to match(/3 attempt|attempts?[=: ]+3\b/i)
   end
 
+  it "counts the attempt that total_timeout ended" do
+    count = 0
+    upstream = start_upstream do |connection|
+      connection.read_head
+      next connection.wait_for_end(within: 20) if (count += 1) == 2
+
+      connection.respond(503, { "Connection" => "close" }, "")
+    end
+    settings = { num_retries_on_5xx: 1, retry_delay: 0, total_timeout: 0.3 }
+    fetch(described_class.new(InnerApp, logger:, **settings) { upstream.url })
+    expect(logger.lines.grep(/Got 503, retrying \(Retry #1\)/).size).to eq(1)
+    expect(logger.lines.last).to match(/\AERROR .*2 attempts.*total_timeout/)
+  end
+
   it "has a line for a kept connection that failed, with the cause" do
     requests = 0
     dying = start_upstream do |connection|

@@ -15,7 +15,7 @@ use crate::error::{Failure, Kind, Phase, TransportError};
 use crate::framing::{self, Framing};
 use crate::headers;
 use crate::pool::{Checkout, Slot};
-use crate::report::Attempt;
+use crate::report::{Attempt, Ledger};
 use crate::upload::UploadBody;
 
 /// A response whose head has been read and found sound.
@@ -38,6 +38,18 @@ pub(super) struct Lost {
     pub(super) unsent: bool,
 }
 
+/// What is reported of an attempt at its end, which may be that the exchange is given up.
+struct Entry {
+    ledger: Ledger,
+    attempt: Attempt,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.ledger.lock().attempts.push(std::mem::take(&mut self.attempt));
+    }
+}
+
 impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
         Lost { failure, stale: false, unsent: false }
@@ -48,7 +60,8 @@ impl Task {
     /// Sends the request once; `fresh` asks for a connection that no request has been sent on.
     pub(super) async fn attempt(&mut self, fresh: bool) -> Result<Answer, Lost> {
         let started = Instant::now();
-        let mut attempt = Attempt::default();
+        let mut entry = Entry { ledger: self.ledger.clone(), attempt: Attempt::default() };
+        let attempt = &mut entry.attempt;
         let connection = self.connection(fresh).await;
         attempt.connect = started.elapsed();
         let result = match connection {
@@ -63,10 +76,7 @@ impl Task {
             Ok(answer) => attempt.status = Some(answer.response.status().as_u16()),
             Err(lost) => attempt.error = Some(lost.failure.to_string()),
         }
-        let mut report = self.ledger.lock();
-        report.attempts.push(attempt);
-        report.bytes_up = self.upload.sent();
-        drop(report);
+        self.ledger.lock().bytes_up = self.upload.sent();
         result
     }
 

@@ -7,6 +7,7 @@ mod http2;
 mod http2_frames;
 mod http2_interim;
 mod http2_peer;
+mod http2_trailers;
 mod interim;
 mod peers;
 mod pool;
