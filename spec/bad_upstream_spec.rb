@@ -34,6 +34,25 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and an upstream that misbehaves" do
     expect(text).to eq("came")
   end
 
+  {
+    "a folded line" => ["1.1 200 OK\r\nX-Fold: a\r\n b", /malformed header line \(.*folded/],
+    "a name that is none" => ["1.1 200 OK\r\nX[A]: b", /malformed header line \(.*name/],
+    "a status of two digits" => ["1.1 20 OK", /status that is not three digits/],
+    "HTTP/2 in HTTP/1's clothes" => ["2.0 200 OK", %r{not begin with HTTP/1\.1 or HTTP/1\.0}],
+    "lengths that differ" => ["1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4",
+                              /contradictory Content-Length/],
+    "chunks in HTTP/1.0" => ["1.0 200 OK\r\nTransfer-Encoding: chunked",
+                             %r{Transfer-Encoding in HTTP/1\.0}],
+    "an unknown coding" => ["1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
+                            /Transfer-Encoding other than exactly "chunked"/]
+  }.each do |what, (head, rule)|
+    it "that sends #{what} is told which rule it broke", id: "TO3" do
+      upstream = serving { "HTTP/#{head}\r\n\r\n" }
+      expect { fetch(bare(raise_on_error: true) { upstream.url }) }
+        .to raise_error(Rack::StreamingProxy::ProtocolError, rule)
+    end
+  end
+
   it "that answers before the upload ends is heard at once", id: "ST6" do
     upstream = start_upstream do |connection|
       connection.read_head

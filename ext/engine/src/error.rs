@@ -9,9 +9,6 @@ use std::io;
 
 use crate::tls;
 
-/// hyper's words for a head that it does not take.
-const TOO_LARGE: &str = "message head is too large";
-
 /// What went wrong, which decides the status that the client sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -173,11 +170,8 @@ impl Failure {
             return Failure::lost(phase, upstream, io);
         }
         let before = before(phase);
-        let detail = if err.is_parse() && err.to_string() == TOO_LARGE {
-            "sent more header lines than 1024, or 128 KiB of them (max_headers, max_header_bytes)"
-                .to_owned()
-        } else if err.is_parse() {
-            format!("sent a malformed response: {}", last_source(err))
+        let detail = if err.is_parse() {
+            broken_rule(err)
         } else if err.is_incomplete_message() || err.is_canceled() || err.is_closed() {
             format!("closed the connection {before}")
         } else {
@@ -268,6 +262,26 @@ fn broken_tls(phase: Phase, err: &hyper::Error) -> Option<String> {
 fn broken_tls_under_http2(err: &h2::Error) -> Option<String> {
     let io = err.get_io().filter(|io| io.kind() == io::ErrorKind::InvalidData);
     io.map(ToString::to_string)
+}
+
+/// Which rule a response's head broke, from hyper's words.
+fn broken_rule(err: &hyper::Error) -> String {
+    let words = last_source(err);
+    let what = match words.as_str() {
+        "message head is too large" => {
+            "more header lines than 1024, or 128 KiB of them (max_headers, max_header_bytes)"
+        }
+        "invalid HTTP version parsed" => "an answer that does not begin with HTTP/1.1 or HTTP/1.0",
+        "invalid HTTP status-code parsed" => "a status that is not three digits from 100 on",
+        "invalid HTTP header parsed" => {
+            "a malformed header line (a bad name, space before the colon, a control character, or \
+             a folded line)"
+        }
+        "invalid content-length parsed" => "a malformed or contradictory Content-Length",
+        "unexpected transfer-encoding parsed" => "Transfer-Encoding in HTTP/1.0",
+        _ => return format!("sent a malformed response: {words}"),
+    };
+    format!("sent {what}")
 }
 
 /// What is wrong with a chunked body, from hyper's words.
