@@ -72,6 +72,9 @@ ResponseMatrix.fill do
     "a space before the colon of a length" => "Content-Length : 3" }.each do |what, line|
     refuses what, response(line, "Content-Length: 3", body: "abc")
   end
+  # Go refuses them, HAProxy does not. They hold no field, and no two readings of this differ.
+  passes "empty lines before the status line",
+         "\r\n\r\n#{response("Content-Length: 3", body: "abc")}", "abc", announced: 3
   # HAProxy refuses it; RFC 9112 section 2.2 allows a reader to take a single LF for a line's end,
   # and no two readings of this response differ.
   passes "lines that end with LF alone", "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc", "abc",

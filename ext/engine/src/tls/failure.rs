@@ -101,12 +101,18 @@ fn certificate(err: &CertificateError) -> String {
 }
 
 fn names(presented: &[String]) -> String {
-    let shown = presented.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = presented.iter().take(NAMES).map(|name| plain(name)).collect::<Vec<_>>().join(", ");
     match presented.len() {
         0 => "no name at all (subjectAltName)".to_owned(),
         len if len > NAMES => format!("{shown} and {} more", len - NAMES),
         _ => shown,
     }
+}
+
+/// A name without what webpki writes around it, as in `DnsName("a.test")`.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 /// In the unit in which people would say it.
@@ -139,6 +145,8 @@ mod tests {
         let many: Vec<_> = (1..=5).map(|n| format!("n{n}")).collect();
         assert_eq!(names(&many), "n1, n2, n3 and 2 more");
         assert_eq!(names(&many[..1]), "n1");
+        let told = [r#"DnsName("a.test")"#, "IpAddress(127.0.0.2)"].map(str::to_owned);
+        assert_eq!(names(&told), "a.test, 127.0.0.2");
         assert_eq!(names(&[]), "no name at all (subjectAltName)");
     }
 

@@ -1,108 +1,10 @@
-//! Why an exchange failed: what kind of failure, in which phase, at which upstream.
-//!
-//! A failure is a plain value so that it can cross threads and the Ruby border; the Ruby side
-//! turns it into an exception. Its text never holds credentials, header values or body bytes.
+//! What hyper and h2 report, told as failures.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::io;
 
+use super::{Failure, Kind, Phase};
 use crate::tls;
-
-/// What went wrong, which decides the status that the client sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The name could not be resolved.
-    Resolve,
-    /// No connection: refused, unreachable, or reset while connecting.
-    Connect,
-    /// The TLS handshake or the certificate failed.
-    Tls,
-    /// A deadline passed; [`Phase`] says which.
-    Timeout,
-    /// The upstream broke HTTP, or ended the connection where it may not.
-    Protocol,
-    /// The destination policy refuses the address.
-    Destination,
-    /// No connection came free in time.
-    Overloaded,
-    /// The client's request head cannot be sent as HTTP.
-    RequestHead,
-    /// The request has passed this library too often.
-    Loop,
-    /// The client's request body ended early or was too long.
-    RequestBody,
-    /// The client left.
-    ClientGone,
-    /// A defect of this library.
-    Internal,
-}
-
-/// Where in the exchange it went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Resolving, connecting.
-    Connect,
-    /// The TLS handshake.
-    Tls,
-    /// Sending the request, or waiting for the response head.
-    Head,
-    /// Reading the response body.
-    Body,
-    /// Nothing moved for the idle timeout.
-    Idle,
-    /// The total deadline.
-    Total,
-}
-
-impl Phase {
-    /// The phase as the Ruby side names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Phase::Connect => "connect",
-            Phase::Tls => "tls",
-            Phase::Head => "head",
-            Phase::Body => "body",
-            Phase::Idle => "idle",
-            Phase::Total => "total",
-        }
-    }
-}
-
-impl Kind {
-    /// The kind as the Ruby side names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Resolve => "resolve",
-            Kind::Connect => "connect",
-            Kind::Tls => "tls",
-            Kind::Timeout => "timeout",
-            Kind::Protocol => "protocol",
-            Kind::Destination => "destination",
-            Kind::Overloaded => "overloaded",
-            Kind::RequestHead => "request_head",
-            Kind::Loop => "loop",
-            Kind::RequestBody => "request_body",
-            Kind::ClientGone => "client_gone",
-            Kind::Internal => "internal",
-        }
-    }
-}
-
-/// One failed exchange, told so that a person can act on it.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// What went wrong.
-    pub kind: Kind,
-    /// Where it went wrong.
-    pub phase: Phase,
-    /// `scheme://host:port` of the upstream.
-    pub upstream: String,
-    /// What happened, as the predicate of a sentence whose subject is the upstream.
-    pub detail: String,
-    /// The operating system's error number behind it, if there is one.
-    pub errno: Option<i32>,
-}
 
 /// What a connection reports.
 #[derive(Debug, thiserror::Error)]
@@ -126,31 +28,12 @@ impl TransportError {
 }
 
 impl Failure {
-    /// A failure at `upstream` whose `detail` continues the sentence "upstream X ...".
-    pub fn new(kind: Kind, phase: Phase, upstream: &str, detail: impl Into<String>) -> Self {
-        Failure { kind, phase, upstream: upstream.to_owned(), detail: detail.into(), errno: None }
-    }
-
-    /// A failure behind which stands an I/O error.
-    pub(crate) fn io(
-        kind: Kind,
-        phase: Phase,
-        upstream: &str,
-        what: &str,
-        err: &io::Error,
-    ) -> Self {
-        let errno = err.raw_os_error();
-        // The name of an errno is the Ruby side's to give.
-        let detail = if errno.is_some() { what.to_owned() } else { format!("{what} ({err})") };
-        Failure { errno, ..Failure::new(kind, phase, upstream, detail) }
-    }
-
     /// What came when HTTP/2 was to begin.
     pub(crate) fn http2_refused(upstream: &str, err: &h2::Error) -> Self {
         if let Some(broken) = broken_tls_under_http2(err) {
             return Failure::new(Kind::Tls, Phase::Tls, upstream, broken);
         }
-        let detail = format!("does not speak HTTP/2: {err}");
+        let detail = format!("does not speak HTTP/2: set http2 to :auto or :never ({err})");
         Failure::new(Kind::Protocol, Phase::Connect, upstream, detail)
     }
 
@@ -216,19 +99,6 @@ impl Failure {
 fn before(phase: Phase) -> &'static str {
     if phase == Phase::Head { "before it answered" } else { "in mid-body" }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            Kind::RequestHead | Kind::Loop | Kind::RequestBody | Kind::ClientGone => {
-                write!(f, "{} (upstream {})", self.detail, self.upstream)
-            }
-            _ => write!(f, "upstream {} {}", self.upstream, self.detail),
-        }
-    }
-}
-
-impl StdError for Failure {}
 
 fn source_of<'a, E: StdError + 'static>(err: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     // An io::Error hides a custom error from source(): it is reached through get_ref().
