@@ -11,7 +11,7 @@ use crate::headers::Fields;
 pub struct Attempt {
     /// Whether the connection had served a request before.
     pub reused: bool,
-    /// Resolving, connecting and TLS; zero on a reused connection.
+    /// Waiting for a connection, resolving, connecting, TLS.
     pub connect: Duration,
     /// From the start of sending to the head.
     pub head: Duration,
