@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
@@ -41,6 +42,10 @@ const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
 const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of a response's header; what is longer is refused by the exchange's own limit.
 const HEADER_LIST: u32 = 128 * 1024;
+/// Streams that we cancelled, whose frames may still be under way: those are no fault of the
+/// upstream's, and h2 ends a connection that has too many.
+const CANCELLED: usize = 4096;
+const CANCELLED_FOR: Duration = Duration::from_secs(10);
 /// Stands for a limit that the upstream has not told yet.
 const UNKNOWN: usize = usize::MAX - 1;
 
@@ -110,6 +115,8 @@ where
         .initial_max_send_streams(UNKNOWN)
         .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(HEADER_LIST)
+        .max_concurrent_reset_streams(CANCELLED)
+        .reset_stream_duration(CANCELLED_FOR)
         .enable_push(false)
         .handshake(stream)
         .await

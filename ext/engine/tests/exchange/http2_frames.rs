@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use streaming_engine::{
     BodyKind, Client, Http2, Kind, Phase, Policy, PoolSettings, Snapshot, Timeouts,
 };
@@ -18,6 +19,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const NO_ERROR: [u8; 4] = [0; 4];
@@ -57,12 +59,17 @@ impl Frames {
 
     /// The stream of the next request; none when the client has gone.
     fn request(&mut self) -> Option<u32> {
+        self.next(HEADERS)
+    }
+
+    /// The stream of the next frame of this kind.
+    fn next(&mut self, wanted: u8) -> Option<u32> {
         loop {
             let mut head = [0; 9];
             self.0.read_exact(&mut head).ok()?;
             let [a, b, c, kind, _, id @ ..] = head;
             self.0.read_exact(&mut vec![0; u32::from_be_bytes([0, a, b, c]) as usize]).ok()?;
-            if kind == HEADERS {
+            if kind == wanted {
                 return Some(u32::from_be_bytes(id));
             }
         }
@@ -236,6 +243,40 @@ fn cn10_a_lowered_limit_on_streams_holds_and_a_raised_one_serves_the_line() {
     assert_eq!(waiting.body().0, b"fine");
 }
 
+/// Frames that were under way when their streams were cancelled are no fault of the upstream's.
+#[test]
+fn st4_readers_that_leave_in_mid_body_disturb_no_other_stream() {
+    const LEAVERS: usize = 90;
+    let url = frames(|_, mut upstream| {
+        upstream.settings(100);
+        let held = upstream.request().expect("a request");
+        upstream.send(HEADERS, END_HEADERS, held, OK);
+        for _ in 0..2 {
+            let leavers: Vec<u32> = (0..LEAVERS).map_while(|_| upstream.request()).collect();
+            leavers.iter().for_each(|stream| upstream.send(HEADERS, END_HEADERS, *stream, OK));
+            leavers.iter().for_each(|_| assert!(upstream.next(RST_STREAM).is_some()));
+            for _ in 0..16 {
+                leavers.iter().for_each(|stream| upstream.send(DATA, 0, *stream, &[b'x'; 1000]));
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        upstream.send(DATA, END_STREAM, held, b"fine");
+        upstream.go_on();
+    });
+    let client = client();
+    let mut held = Reader::open(&client, &url, BodyKind::None, policy());
+    held.head().expect("a head");
+    for _ in 0..2 {
+        let mut leavers: Vec<Reader> =
+            (0..LEAVERS).map(|_| Reader::open(&client, &url, BodyKind::None, policy())).collect();
+        leavers.iter_mut().for_each(|leaver| drop(leaver.head().expect("a head")));
+    }
+    let (body, outcome) = held.body();
+    outcome.expect("whole");
+    assert_eq!(body, b"fine");
+    assert_eq!(client.stats().connections, 1);
+}
+
 #[test]
 fn to2_a_connection_from_which_nothing_comes_serves_no_further_request() {
     let url = frames(|number, mut upstream| {
@@ -255,6 +296,50 @@ fn to2_a_connection_from_which_nothing_comes_serves_no_further_request() {
     let mut lost = Reader::open(&client, &url, BodyKind::None, policy.clone());
     assert_eq!(lost.head().expect_err("a failure").kind, Kind::Timeout);
     whole(&client, &url, &policy);
+}
+
+/// The clock of the answer begins with the last byte that the upstream let us send.
+#[test]
+fn to2_an_upload_that_the_upstream_does_not_take_is_idle() {
+    let url = frames(|_, mut upstream| {
+        // SETTINGS_INITIAL_WINDOW_SIZE
+        upstream.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 5]);
+        while upstream.request().is_some() {}
+    });
+    let client = client();
+    let (head, idle) = (Some(Duration::from_millis(100)), Some(Duration::from_millis(500)));
+    let timeouts = Timeouts { head, idle, ..Timeouts::default() };
+    let policy = Policy { timeouts, ..policy() };
+    let mut reader = Reader::open(&client, &url, BodyKind::Length(10), policy);
+    reader.exchange.write(Bytes::from_static(b"0123456789"));
+    reader.exchange.finish();
+    let failure = reader.head().expect_err("a failure");
+    assert_eq!((failure.kind, failure.phase), (Kind::Timeout, Phase::Idle));
+    assert_eq!(reader.exchange.report().bytes_up, 5);
+}
+
+/// An upload is under way as long as pieces of it go.
+#[test]
+fn to2_an_upload_that_the_upstream_takes_by_and_by_is_not_idle() {
+    let url = frames(|_, mut upstream| {
+        upstream.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]);
+        let stream = upstream.request().expect("a request");
+        for _ in 1..10 {
+            thread::sleep(Duration::from_millis(50));
+            upstream.send(WINDOW_UPDATE, 0, stream, &[0, 0, 0, 1]);
+        }
+        upstream.answer(stream);
+        upstream.go_on();
+    });
+    let client = client();
+    let brief = Some(Duration::from_millis(200));
+    let timeouts = Timeouts { head: brief, idle: brief, ..Timeouts::default() };
+    let policy = Policy { timeouts, ..policy() };
+    let mut reader = Reader::open(&client, &url, BodyKind::Length(10), policy);
+    reader.exchange.write(Bytes::from_static(b"0123456789"));
+    reader.exchange.finish();
+    assert_eq!(reader.head().expect("a head").status, 200);
+    assert_eq!(reader.exchange.report().bytes_up, 10);
 }
 
 #[test]
