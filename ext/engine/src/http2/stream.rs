@@ -101,27 +101,32 @@ fn poll_response(
 /// Sends a request's body as fast as the upstream takes it, until it has reset the stream.
 async fn upload(mut body: UploadBody, mut stream: SendStream<Bytes>) {
     loop {
-        let frame = poll_fn(|cx| match stream.poll_reset(cx) {
+        let chunk = poll_fn(|cx| match stream.poll_reset(cx) {
             Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => Pin::new(&mut body).poll_frame(cx).map(Some),
+            Poll::Pending => body.poll_chunk(cx).map(Some),
         });
-        let sent = match frame.await {
+        let sent = match chunk.await {
             None => return,
+            // Where the upstream has reset it nothing is to be done.
             Some(None) => return drop(stream.send_data(Bytes::new(), true)),
-            // What was sent must not be taken for the whole.
-            Some(Some(Err(_))) => return stream.send_reset(Reason::CANCEL),
-            Some(Some(Ok(frame))) => {
-                send_chunk(&mut stream, frame.into_data().unwrap_or_default()).await
-            }
+            Some(Some(chunk)) => match chunk {
+                Ok(chunk) => send_chunk(&body, &mut stream, chunk).await,
+                Err(_) => Err(Reason::CANCEL.into()),
+            },
         };
         if sent.is_err() {
-            return;
+            // What was sent must not be taken for the whole.
+            return stream.send_reset(Reason::CANCEL);
         }
     }
 }
 
 /// Sends a piece as the windows open.
-async fn send_chunk(stream: &mut SendStream<Bytes>, mut chunk: Bytes) -> Result<(), h2::Error> {
+async fn send_chunk(
+    body: &UploadBody,
+    stream: &mut SendStream<Bytes>,
+    mut chunk: Bytes,
+) -> Result<(), h2::Error> {
     while !chunk.is_empty() {
         stream.reserve_capacity(chunk.len());
         let room = poll_fn(|cx| match stream.poll_reset(cx) {
@@ -130,6 +135,7 @@ async fn send_chunk(stream: &mut SendStream<Bytes>, mut chunk: Bytes) -> Result<
         });
         let Some(room) = room.await else { return Err(Reason::CANCEL.into()) };
         let piece = chunk.split_to(room?.min(chunk.len()));
+        body.pass(piece.len()).map_err(|_| Reason::CANCEL)?;
         stream.send_data(piece, false)?;
     }
     Ok(())

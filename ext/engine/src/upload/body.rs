@@ -1,15 +1,16 @@
-//! The body that one attempt sends, as hyper reads it.
+//! The body that one attempt sends, as a connection reads it.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{BodyKind, Piece, Upload, UploadError};
+use super::{BodyKind, Piece, Progress, Upload, UploadError};
 use crate::chunks::cost;
 
 /// The body that one attempt sends: what is replayed, then what is queued.
@@ -28,7 +29,39 @@ impl UploadBody {
         UploadBody { upload, attempt, replay, ended: false }
     }
 
-    fn next_piece(&mut self) -> Poll<Piece> {
+    /// The next bytes. What becomes of them is to be told with [`UploadBody::pass`].
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Bytes, UploadError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let upload = self.upload.clone();
+        // No other attempt begins while it is held.
+        let mut progress = upload.lock();
+        if self.is_superseded() {
+            return Poll::Ready(Some(Err(UploadError::Superseded)));
+        }
+        upload.data.register(cx.waker());
+        let piece = self.next_piece(&mut progress);
+        let waited = mem::replace(&mut progress.starving, piece.is_pending());
+        if waited && piece.is_ready() {
+            progress.moved = Instant::now();
+        }
+        match ready!(piece) {
+            Piece::Chunk(bytes) => Poll::Ready(Some(Ok(bytes))),
+            Piece::Failed(reason) => {
+                Poll::Ready(Some(progress.reject(UploadError::Source(reason))))
+            }
+            Piece::End => {
+                self.ended = true;
+                Poll::Ready(self.end(&mut progress).err().map(Err))
+            }
+        }
+    }
+
+    fn next_piece(&mut self, progress: &mut Progress) -> Poll<Piece> {
         if let Some(piece) = self.replay.pop() {
             return Poll::Ready(piece);
         }
@@ -40,47 +73,46 @@ impl UploadBody {
             }
             // What was written before the writer heard of a new pass is of no use.
             if pass == wanted {
-                self.upload.lock().kept.keep(&piece);
+                progress.kept.keep(&piece);
                 return Poll::Ready(piece);
             }
         }
         Poll::Pending
     }
 
-    fn accept(&self, bytes: Bytes) -> Result<Frame<Bytes>, UploadError> {
-        self.upload.stats.bytes_up.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    fn is_superseded(&self) -> bool {
+        self.attempt != self.upload.attempt.load(Ordering::Acquire)
+    }
+
+    /// Takes note of bytes that go to the upstream.
+    pub(crate) fn pass(&self, len: usize) -> Result<(), UploadError> {
         let mut progress = self.upload.lock();
-        progress.sent += bytes.len() as u64;
+        if self.is_superseded() {
+            return Err(UploadError::Superseded);
+        }
+        self.upload.stats.bytes_up.fetch_add(len as u64, Ordering::Relaxed);
+        progress.sent += len as u64;
         progress.moved = Instant::now();
-        let sent = progress.sent;
-        drop(progress);
         match self.upload.kind {
-            BodyKind::Length(length) if sent > length => Err(UploadError::Long),
-            // hyper does not ask for more than the length that it was told.
-            BodyKind::Length(length) if sent == length => {
-                self.complete().map(|()| Frame::data(bytes))
+            BodyKind::Length(length) if progress.sent > length => {
+                progress.reject(UploadError::Long)
             }
-            _ => Ok(Frame::data(bytes)),
+            // hyper does not ask for more than the length that it was told.
+            BodyKind::Length(length) if progress.sent == length => self.end(&mut progress),
+            _ => Ok(()),
         }
     }
 
-    fn complete(&self) -> Result<(), UploadError> {
-        let mut progress = self.upload.lock();
+    fn end(&self, progress: &mut Progress) -> Result<(), UploadError> {
         if let BodyKind::Length(length) = self.upload.kind {
             if progress.sent < length {
-                return Err(UploadError::Short { missing: length - progress.sent });
+                return progress.reject(UploadError::Short { missing: length - progress.sent });
             }
         }
         progress.complete = true;
         progress.moved = Instant::now();
-        drop(progress);
         self.upload.completed.notify_waiters();
         Ok(())
-    }
-
-    fn reject<T>(&self, error: UploadError) -> Poll<Option<Result<T, UploadError>>> {
-        self.upload.lock().error = Some(error.clone());
-        Poll::Ready(Some(Err(error)))
     }
 }
 
@@ -92,30 +124,12 @@ impl Body for UploadBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        self.upload.data.register(cx.waker());
-        if self.attempt != self.upload.attempt.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(UploadError::Superseded)));
-        }
-        let piece = self.next_piece();
-        self.upload.lock().starving = piece.is_pending();
-        match piece {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Piece::Chunk(bytes)) => match self.accept(bytes) {
-                Ok(frame) => Poll::Ready(Some(Ok(frame))),
-                Err(error) => self.reject(error),
-            },
-            Poll::Ready(Piece::Failed(reason)) => self.reject(UploadError::Source(reason)),
-            Poll::Ready(Piece::End) => {
-                self.ended = true;
-                match self.complete() {
-                    Ok(()) => Poll::Ready(None),
-                    Err(error) => self.reject(error),
-                }
-            }
-        }
+        let chunk = ready!(self.poll_chunk(cx));
+        Poll::Ready(chunk.map(|chunk| {
+            let bytes = chunk?;
+            self.pass(bytes.len())?;
+            Ok(Frame::data(bytes))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,4 +1,5 @@
-//! The request's body on its way up: written by the reader's thread, read by hyper.
+//! The request's body on its way up: written by the reader's thread, read by a
+//! connection.
 //!
 //! [`Upload`] is shared by both ends. The writer never waits: `write` refuses when `limit` bytes
 //! are queued. The engine's end is one [`UploadBody`] for each attempt; only the newest attempt may
@@ -77,6 +78,14 @@ struct Progress {
     error: Option<UploadError>,
     kept: Kept,
     sent: u64,
+}
+
+impl Progress {
+    /// Fails the attempt.
+    fn reject<T>(&mut self, error: UploadError) -> Result<T, UploadError> {
+        self.error = Some(error.clone());
+        Err(error)
+    }
 }
 
 /// The shared state of one exchange's request body.
@@ -218,8 +227,8 @@ impl Upload {
     /// The body of the next attempt, and whether the writer must begin a new pass for it. `None`
     /// if what was sent cannot be sent again.
     pub(crate) fn body(self: &Arc<Self>, rewindable: bool) -> Option<(UploadBody, bool)> {
-        let attempt = self.attempt.fetch_add(1, Ordering::AcqRel) + 1;
         let mut progress = self.lock();
+        let attempt = self.attempt.fetch_add(1, Ordering::AcqRel) + 1;
         let rewind = progress.kept.is_overflowed();
         if rewind {
             if !rewindable {
@@ -251,7 +260,9 @@ impl Upload {
     /// was in the middle of it is shut down; this ends an HTTP/2 stream, whose connection lives on.
     pub(crate) fn abandon(&self) {
         self.stop();
+        let progress = self.lock();
         self.attempt.fetch_add(1, Ordering::AcqRel);
+        drop(progress);
         self.data.wake();
     }
 
