@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
@@ -91,7 +91,8 @@ fn poll_response(
     hear: &impl Fn(StatusCode, &HeaderMap),
     cx: &mut Context<'_>,
 ) -> Poll<Result<Response<h2::RecvStream>, h2::Error>> {
-    while let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+    // Asked for the final response too early, h2 drops an interim one that has just come.
+    while let Some(interim) = ready!(response.poll_informational(cx)) {
         let interim = interim?;
         hear(interim.status(), interim.headers());
     }
