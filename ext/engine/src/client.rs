@@ -88,7 +88,7 @@ impl Client {
             ledger: ledger.clone(),
             held: None,
             answered: false,
-            _counted: self.core.stats.exchange(),
+            counted: self.core.stats.exchange(),
         };
         let task = self.runtime.spawn(task.run()).abort_handle();
         Exchange { inbox, upload, watch, ledger, task, asked: None, over: None }

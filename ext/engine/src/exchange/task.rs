@@ -38,6 +38,8 @@ pub(crate) struct Task {
     pub(crate) key: Key,
     pub(crate) permission: Permission,
     pub(crate) upload: Arc<Upload>,
+    /// Before the outbox, so that a panic drops it first: whoever hears of the end is no more counted.
+    pub(crate) counted: Guard,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
@@ -46,7 +48,6 @@ pub(crate) struct Task {
     pub(crate) held: Option<Box<Http1>>,
     /// Whether the reader has been given a head.
     pub(crate) answered: bool,
-    pub(crate) _counted: Guard,
 }
 
 impl Task {
@@ -66,7 +67,9 @@ impl Task {
         watch.end();
         self.upload.abandon();
         self.ledger.lock().bytes_up = self.upload.sent();
-        self.outbox.end(outcome);
+        let Task { counted, mut outbox, .. } = self;
+        drop(counted);
+        outbox.end(outcome);
     }
 
     fn gone(&self) -> Failure {

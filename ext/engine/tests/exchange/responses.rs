@@ -28,6 +28,24 @@ fn a_connection_serves_one_exchange_after_another() {
 }
 
 #[test]
+fn an_exchange_whose_end_is_known_is_counted_no_more() {
+    let (url, thread) = upstream(1, |_, stream| {
+        for _ in 0..200 {
+            read_head(stream);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").expect("sent");
+        }
+    });
+    let client = client();
+    for _ in 0..200 {
+        let mut reader = Reader::open(&client, &url, BodyKind::None, Policy::default());
+        reader.head().expect("a head");
+        reader.body().1.expect("whole");
+        assert_eq!(client.stats().exchanges, 0);
+    }
+    thread.join().expect("the upstream ends well");
+}
+
+#[test]
 fn st2_a_body_cut_short_is_a_failure_after_its_bytes() {
     let (url, thread) = upstream(1, |_, stream| {
         read_head(stream);
