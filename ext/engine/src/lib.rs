@@ -3,8 +3,8 @@
 //! A [`Client`] opens an [`Exchange`] for each request. Nothing that the caller's thread calls ever
 //! waits: it returns what is here, or asks to be called again when the [`Signal`] rings. The rooms,
 //! in the order in which a request passes them: [`client`](Client), `exchange`, `retry`, `pool`,
-//! `connection` (with `http2`), `connector` (with `resolver`, `destination`, `tls`, `socket`), `headers`, `upload`, `framing`,
-//! `chunks`.
+//! `connection` (with `http2`), `connector` (with `resolver`, `destination`, `tls`, `socket`),
+//! `headers`, `upload`, `framing`, `chunks`.
 
 mod chunks;
 mod client;

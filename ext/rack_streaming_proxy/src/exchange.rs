@@ -3,22 +3,20 @@
 //! `head` and `read` answer `:again` when nothing is here; the bell then becomes readable at the
 //! next change. `close` is idempotent and may come at any moment, from any Ruby thread.
 
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use magnus::prelude::*;
 use magnus::{Error, RArray, RModule, RString, Ruby, Value, method};
-use streaming_engine::{
-    BodyEvent, Bytes, Exchange as EngineExchange, Fields, HeadEvent, ResponseHead, Written,
-};
+use streaming_engine::{BodyEvent, Exchange as EngineExchange, HeadEvent, Written};
 
 use crate::bell::Bell;
 use crate::convert::resolve;
 use crate::error::{failed, forked, guarded};
 use crate::fd;
 use crate::fork::Owned;
+use crate::told::{head_value, joined, pairs, question};
 
 #[derive(Debug)]
 struct Live {
@@ -75,7 +73,8 @@ impl Exchange {
     }
 
     /// `[status, [[name, value], ...], length or nil, body?]`; before it `:rewind`, `:continue`,
-    /// `[:early_hints, [[name, value], ...]]` or `[:permit, host, [address, ...]]`; `:again`, or a failure.
+    /// `[:early_hints, [[name, value], ...]]` or `[:permit, host, [address, ...]]`; `:again`, or a
+    /// failure.
     fn head(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
         guarded(ruby, || {
             let live = rb_self.live(ruby)?;
@@ -212,49 +211,6 @@ impl Live {
             Written::Stopped => ruby.to_symbol("stopped").as_value(),
         }
     }
-}
-
-fn question(ruby: &Ruby, host: &str, addresses: &[IpAddr]) -> Result<RArray, Error> {
-    let texts = ruby.ary_new_capa(addresses.len());
-    for address in addresses {
-        texts.push(address.to_string())?;
-    }
-    Ok(ruby.ary_new_from_values(&[
-        ruby.to_symbol("permit").as_value(),
-        ruby.str_new(host).as_value(),
-        texts.as_value(),
-    ]))
-}
-
-fn head_value(ruby: &Ruby, head: &ResponseHead) -> Result<RArray, Error> {
-    let fields = pairs(ruby, &head.fields)?;
-    Ok(ruby.ary_new_from_values(&[
-        ruby.into_value(head.status),
-        fields.as_value(),
-        ruby.into_value(head.length),
-        ruby.into_value(head.body),
-    ]))
-}
-
-fn pairs(ruby: &Ruby, fields: &Fields) -> Result<RArray, Error> {
-    let pairs = ruby.ary_new_capa(fields.len());
-    for (name, value) in fields {
-        let name = ruby.str_new(name.as_str()).to_interned_str();
-        pairs.push((name, ruby.str_from_slice(value.as_bytes())))?;
-    }
-    Ok(pairs)
-}
-
-/// One binary String, each part copied once.
-fn joined(ruby: &Ruby, parts: &[Bytes]) -> RString {
-    if let [only] = parts {
-        return ruby.str_from_slice(only);
-    }
-    let whole = ruby.str_buf_new(parts.iter().map(Bytes::len).sum());
-    for part in parts {
-        whole.cat(part);
-    }
-    whole
 }
 
 impl Drop for Exchange {

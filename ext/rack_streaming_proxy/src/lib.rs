@@ -13,6 +13,7 @@ mod fd;
 mod fork;
 mod policy;
 mod target;
+mod told;
 
 use magnus::prelude::*;
 use magnus::{Error, Ruby};

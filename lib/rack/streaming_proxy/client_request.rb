@@ -28,7 +28,7 @@ module Rack
       end
 
       # Host and port as the client wrote them. Those of an absolute target override the field Host
-      # (RFC 9112 section 3.2.2), which Puma leaves to us.
+      # (RFC 9112 section 3.2.2), which some servers leave to us.
       #
       # @return [String, nil]
       def host_authority = target_authority || super
@@ -36,8 +36,7 @@ module Rack
       # @return [String, nil] what an absolute target names; may be empty or malformed
       # @api private
       def target_authority
-        # WEBrick makes every target absolute, and believes X-Forwarded-Host.
-        return if get_header("SERVER_SOFTWARE").to_s.start_with?("WEBrick")
+        return if Server.rewrites_target?(env)
 
         get_header("REQUEST_URI").to_s.b[ABSOLUTE, 1]
       end

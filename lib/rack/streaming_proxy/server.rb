@@ -3,6 +3,7 @@
 require_relative "server/generic"
 require_relative "server/puma"
 require_relative "server/unicorn"
+require_relative "server/webrick"
 
 module Rack
   module StreamingProxy
@@ -17,6 +18,10 @@ module Rack
 
         Generic.new(env)
       end
+
+      # @param env [Hash] of a request, which may not be ours to pass on
+      # @return [Boolean] whether REQUEST_URI is the server's work, not what the client wrote
+      def self.rewrites_target?(env) = WEBrick.serves?(env)
     end
   end
 end

@@ -1,8 +1,9 @@
 //! What an upstream says before its final response (1xx, RFC 9110 section 15.2).
 //!
-//! The connection tells of each through a callback. It is counted and checked there; a 100 that the client waits for and a 103 that it can be told of go to the reader at
-//! once. An upstream that says nothing for a second gets the body unasked. When the attempt is over, nothing more of it is told: what comes late is not another
-//! attempt's.
+//! The connection tells of each through a callback. It is counted and checked there; a 100 that the
+//! client waits for and a 103 that it can be told of go to the reader at once. An upstream that says
+//! nothing for a second gets the body unasked. When the attempt is over, nothing more of it is told:
+//! what comes late is not another attempt's.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -38,7 +38,8 @@ pub(crate) struct Task {
     pub(crate) key: Key,
     pub(crate) permission: Permission,
     pub(crate) upload: Arc<Upload>,
-    /// Before the outbox, so that a panic drops it first: whoever hears of the end is no more counted.
+    /// Before the outbox, so that a panic drops it first: an exchange whose end is known is counted
+    /// no more.
     pub(crate) counted: Guard,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,
