@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use super::{Connector, Dialed, addresses};
 use crate::connection::Http1;
-use crate::counted::Counted;
+use crate::counted::counted;
 use crate::destination::Permission;
 use crate::error::{Failure, Kind, Phase};
 use crate::http2::{self, NoHttp2, Shared};
@@ -122,7 +122,7 @@ impl Dial<'_> {
             self.step = Step::Http2;
             return self.speak_http2(stream, peer).await;
         }
-        let (stream, received) = Counted::new(stream);
+        let (stream, received) = counted(stream);
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .max_headers(HEADERS)

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::counted::Counted;
+use crate::counted::counted;
 use crate::policy::PoolSettings;
 use crate::pool::{Key, Slot};
 use crate::stats::Guard;
@@ -108,7 +108,7 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let facts = Arc::new(Facts { most: AtomicUsize::new(UNKNOWN), shared: OnceLock::new() });
-    let (stream, received) = Counted::new(stream);
+    let (stream, received) = counted(stream);
     let (sender, connection) = Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
