@@ -81,7 +81,7 @@ RSpec.describe "Limits" do
     end
 
     it "names the setting for what hyper does not even take in", id: "RS3" do
-      expect_refusal(raising(response_with(200_000)), /128 KiB.*max_header_bytes/)
+      expect_refusal(raising(response_with(4_000_000)), /128 KiB.*max_header_bytes/)
     end
   end
 
