@@ -247,7 +247,8 @@ fn cn10_a_lowered_limit_on_streams_holds_and_a_raised_one_serves_the_line() {
 #[test]
 fn st4_readers_that_leave_in_mid_body_disturb_no_other_stream() {
     const LEAVERS: usize = 90;
-    let url = frames(|_, mut upstream| {
+    let (left, seen) = channel();
+    let url = frames(move |_, mut upstream| {
         upstream.settings(100);
         let held = upstream.request().expect("a request");
         upstream.send(HEADERS, END_HEADERS, held, OK);
@@ -255,6 +256,7 @@ fn st4_readers_that_leave_in_mid_body_disturb_no_other_stream() {
             let leavers: Vec<u32> = (0..LEAVERS).map_while(|_| upstream.request()).collect();
             leavers.iter().for_each(|stream| upstream.send(HEADERS, END_HEADERS, *stream, OK));
             leavers.iter().for_each(|_| assert!(upstream.next(RST_STREAM).is_some()));
+            left.send(()).expect("the client lives");
             for _ in 0..16 {
                 leavers.iter().for_each(|stream| upstream.send(DATA, 0, *stream, &[b'x'; 1000]));
                 thread::sleep(Duration::from_millis(5));
@@ -270,6 +272,8 @@ fn st4_readers_that_leave_in_mid_body_disturb_no_other_stream() {
         let mut leavers: Vec<Reader> =
             (0..LEAVERS).map(|_| Reader::open(&client, &url, BodyKind::None, policy())).collect();
         leavers.iter_mut().for_each(|leaver| drop(leaver.head().expect("a head")));
+        drop(leavers);
+        seen.recv_timeout(PATIENCE).expect("they are seen to leave");
     }
     let (body, outcome) = held.body();
     outcome.expect("whole");
