@@ -2,8 +2,8 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,18 +15,20 @@ use crate::peers::{PATIENCE, Reader, client, read_head, upstream};
 /// when the test says so, with the connection's number and the rest that the test gives.
 struct Held {
     url: String,
-    answers: Sender<&'static str>,
+    /// One for each connection.
+    answers: Vec<Sender<&'static str>>,
     asked: Receiver<usize>,
     _thread: JoinHandle<()>,
 }
 
 impl Held {
     fn start(connections: usize) -> Self {
-        let (answers, to_give) = channel();
+        let (answers, to_give): (Vec<_>, Vec<_>) = (0..connections).map(|_| channel()).unzip();
         let (tell, asked) = channel();
-        let to_give = Arc::new(Mutex::new(to_give));
+        let to_give = Mutex::new(to_give.into_iter());
         let (url, _thread) = upstream(connections, move |number, stream| {
-            let (to_give, tell) = (to_give.clone(), tell.clone());
+            let to_give = to_give.lock().expect("answers").next().expect("one for each");
+            let tell = tell.clone();
             let mut stream = stream.try_clone().expect("a duplicate");
             thread::spawn(move || converse(number, &mut stream, &to_give, &tell));
         });
@@ -37,8 +39,8 @@ impl Held {
         self.asked.recv_timeout(PATIENCE).expect("a request")
     }
 
-    fn answer(&self, fields: &'static str) {
-        self.answers.send(fields).expect("the upstream lives");
+    fn answer(&self, number: usize, fields: &'static str) {
+        self.answers[number].send(fields).expect("the upstream lives");
     }
 }
 
@@ -48,15 +50,14 @@ const CLOSE: &str = "close";
 fn converse(
     number: usize,
     stream: &mut TcpStream,
-    answers: &Mutex<Receiver<&'static str>>,
+    answers: &Receiver<&'static str>,
     asked: &Sender<usize>,
 ) {
     let mut first = [0];
     while matches!(stream.peek(&mut first), Ok(1)) {
         read_head(stream);
         let _ = asked.send(number);
-        let fields = answers.lock().expect("answers").recv();
-        let Ok(fields) = fields else { return };
+        let Ok(fields) = answers.recv() else { return };
         if fields == CLOSE {
             return;
         }
@@ -93,11 +94,14 @@ fn cn5_requests_past_the_limit_wait_in_line_and_share_the_connection() {
     let upstream = Held::start(1);
     let client = client();
     let policy = with(PoolSettings { max_connections: 1, ..PoolSettings::default() });
-    let mut readers: Vec<_> = (0..3).map(|_| get(&client, &upstream.url, &policy)).collect();
+    let mut readers = vec![get(&client, &upstream.url, &policy)];
     upstream.wait_for_request();
-    waits(|| client.stats().waiting_requests == 2);
+    for waiting in 1..=2 {
+        readers.push(get(&client, &upstream.url, &policy));
+        waits(|| client.stats().waiting_requests == waiting);
+    }
     for reader in &mut readers {
-        upstream.answer("");
+        upstream.answer(0, "");
         assert_eq!(whole(reader), b"0");
     }
     waits(|| client.stats().idle_connections == 1 && client.stats().waiting_requests == 0);
@@ -112,9 +116,9 @@ fn cn5_one_that_waits_takes_the_place_of_a_connection_that_ends() {
     upstream.wait_for_request();
     let mut second = get(&client, &upstream.url, &policy);
     waits(|| client.stats().waiting_requests == 1);
-    upstream.answer("Connection: close\r\n");
+    upstream.answer(0, "Connection: close\r\n");
     assert_eq!(whole(&mut first), b"0");
-    upstream.answer("");
+    upstream.answer(1, "");
     assert_eq!(whole(&mut second), b"1");
 }
 
@@ -131,9 +135,9 @@ fn cn5_one_that_has_left_the_line_gets_nothing() {
     waits(|| client.stats().waiting_requests == 2);
     drop(gone);
     waits(|| client.stats().waiting_requests == 1);
-    upstream.answer("");
+    upstream.answer(0, "");
     assert_eq!(whole(&mut first), b"0");
-    upstream.answer("");
+    upstream.answer(0, "");
     assert_eq!(whole(&mut third), b"0");
 }
 
@@ -154,7 +158,7 @@ fn cn5_waiting_too_long_or_in_too_long_a_line_is_an_overload() {
     let failure = second.head().expect_err("a failure");
     assert_eq!((failure.kind, failure.phase), (Kind::Overloaded, Phase::Connect));
     assert!(failure.to_string().contains("within 0.05 s (max_connections"), "{failure}");
-    upstream.answer("");
+    upstream.answer(0, "");
     assert_eq!(whole(&mut first), b"0");
 }
 
@@ -163,9 +167,9 @@ fn cn5_a_connection_serves_so_many_requests_and_no_more() {
     let upstream = Held::start(2);
     let client = client();
     let policy = with(PoolSettings { max_requests: Some(2), ..PoolSettings::default() });
-    for expected in [b"0", b"0", b"1"] {
-        upstream.answer("");
-        assert_eq!(whole(&mut get(&client, &upstream.url, &policy)), expected);
+    for number in [0, 0, 1] {
+        upstream.answer(number, "");
+        assert_eq!(whole(&mut get(&client, &upstream.url, &policy)), number.to_string().as_bytes());
     }
 }
 
@@ -175,9 +179,9 @@ fn cn5_an_old_connection_serves_no_further_request() {
     let client = client();
     let max_age = Some(Duration::from_millis(1));
     let policy = with(PoolSettings { max_age, ..PoolSettings::default() });
-    for expected in [b"0", b"1"] {
-        upstream.answer("");
-        assert_eq!(whole(&mut get(&client, &upstream.url, &policy)), expected);
+    for number in [0, 1] {
+        upstream.answer(number, "");
+        assert_eq!(whole(&mut get(&client, &upstream.url, &policy)), number.to_string().as_bytes());
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -186,9 +190,12 @@ fn cn5_an_old_connection_serves_no_further_request() {
 fn cn5_an_upstream_that_keeps_a_connection_for_a_second_gets_a_new_one() {
     let upstream = Held::start(2);
     let client = client();
-    for expected in [b"0", b"1"] {
-        upstream.answer("Keep-Alive: timeout=1\r\n");
-        assert_eq!(whole(&mut get(&client, &upstream.url, &Policy::default())), expected);
+    for number in [0, 1] {
+        upstream.answer(number, "Keep-Alive: timeout=1\r\n");
+        assert_eq!(
+            whole(&mut get(&client, &upstream.url, &Policy::default())),
+            number.to_string().as_bytes()
+        );
     }
 }
 
@@ -201,7 +208,7 @@ fn cn5_keeps_so_many_idle_connections_and_no_more() {
     readers.iter().for_each(|_| {
         upstream.wait_for_request();
     });
-    readers.iter().for_each(|_| upstream.answer(""));
+    (0..3).for_each(|number| upstream.answer(number, ""));
     readers.iter_mut().for_each(|reader| {
         whole(reader);
     });
@@ -213,7 +220,7 @@ fn cn3_who_needs_a_fresh_connection_gets_the_place_of_one_that_comes_free() {
     let upstream = Held::start(4);
     let client = client();
     let policy = with(PoolSettings { max_connections: 2, ..PoolSettings::default() });
-    upstream.answer("");
+    upstream.answer(0, "");
     assert_eq!(whole(&mut get(&client, &upstream.url, &policy)), b"0");
     assert_eq!(upstream.wait_for_request(), 0);
     let mut stale = get(&client, &upstream.url, &policy);
@@ -223,14 +230,14 @@ fn cn3_who_needs_a_fresh_connection_gets_the_place_of_one_that_comes_free() {
     let mut third = get(&client, &upstream.url, &policy);
     waits(|| client.stats().waiting_requests == 1);
     // The place of the stale connection goes to the one in line; its own request is the next.
-    upstream.answer(CLOSE);
+    upstream.answer(0, CLOSE);
     assert_eq!(upstream.wait_for_request(), 2);
     waits(|| client.stats().waiting_requests == 1);
-    upstream.answer("");
+    upstream.answer(1, "");
     assert_eq!(whole(&mut busy), b"1");
     assert_eq!(upstream.wait_for_request(), 3);
-    upstream.answer("");
-    upstream.answer("");
+    upstream.answer(2, "");
+    upstream.answer(3, "");
     assert_eq!(whole(&mut third), b"2");
     assert_eq!(whole(&mut stale), b"3");
 }
