@@ -24,15 +24,16 @@ module Lifetimes
   end
 
   def start_puma(rackup, **options)
-    keep ServerProcess.puma(rackup, **options)
+    start_server(:puma, rackup, **options)
   end
 
   def start_unicorn(rackup, **options)
-    keep ServerProcess.unicorn(rackup, **options)
+    start_server(:unicorn, rackup, **options)
   end
 
+  # @param kind [Symbol] a server of spec/support/servers
   def start_server(kind, rackup, **options)
-    kind == :puma ? start_puma(rackup, **options) : start_unicorn(rackup, **options)
+    keep ServerProcess.start(kind, rackup, **options)
   end
 
   def connect(address)

@@ -35,6 +35,19 @@ module ProcessFacts
     end
   end
 
+  # @return [Array<Integer>] children and theirs
+  def descendants(pid)
+    children = Dir["/proc/#{pid}/task/*/children"].flat_map { |path| File.read(path).split }
+    children.flat_map { |child| [child.to_i, *descendants(child)] }
+  end
+
+  # @return [String] what the process calls itself; empty if it is gone
+  def title(pid)
+    File.read("/proc/#{pid}/cmdline").tr("\0", " ")
+  rescue Errno::ENOENT, Errno::ESRCH
+    ""
+  end
+
   # TCP connections of this machine to a loopback port, in a state such as "SYN_SENT".
   # @return [Integer]
   def connections_to(port, state)

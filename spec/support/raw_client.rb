@@ -15,6 +15,9 @@ class RawClient < RawSocket
     end
   end
 
+  # @return [RawHead] the last that was read
+  attr_reader :head
+
   # @param address [Integer, String] a loopback port, or the path of a Unix socket
   def initialize(address)
     super(address.is_a?(Integer) ? TCPSocket.new("127.0.0.1", address) : UNIXSocket.new(address))

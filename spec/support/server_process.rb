@@ -1,40 +1,51 @@
 # frozen_string_literal: true
 
-require "etc"
-
-# A rackup text under a real server: `ServerProcess.puma(text, threads: 5)` or
-# `ServerProcess.unicorn(text)`. `new` returns when the server listens.
+# A rackup text under a real server in a process of its own: `ServerProcess.start(:puma, text)`.
+# Each server is a subclass in spec/support/servers: its package, command line, the line by which it
+# says that it is ready, and the signal that ends it. `new` returns when clients can connect.
 class ServerProcess < RubyProcess
   LISTENING = %r{[Ll]istening on (?:addr=|http://|unix://)?(?:127\.0\.0\.1:(\d+)|(/\S+))}
 
-  attr_reader :address, :kind
+  attr_reader :address
 
-  # @param workers [Integer] 0 is Puma's single mode
-  # @param more [String] further lines of Puma's configuration, such as `preload_app!`
-  def self.puma(rackup, threads: 5, workers: 0, more: "", **process)
-    new(:puma, rackup, **process, configuration: <<~RUBY)
-      environment "production"
-      threads #{threads}, #{threads}
-      workers #{workers}
-      #{more}
-    RUBY
+  class << self
+    # @param kind [Symbol] the name of the file in spec/support/servers
+    # @return [Class]
+    def of(kind)
+      const_get(kind.to_s.split("_").map(&:capitalize).join, false)
+    end
+
+    # Starts `rackup` (source text, or the path of a file) under the server.
+    def start(kind, rackup, **options)
+      of(kind).new(rackup, **options)
+    end
+
+    # @return [Gem::Version, nil] of the server on this system; nil if it is not here
+    def version
+      Gem::Specification.find_by_name(package).version
+    rescue Gem::MissingSpecError
+      nil
+    end
+
+    # @return [Boolean] whether it is of this version or a later one
+    def at_least?(wanted)
+      version >= Gem::Version.new(wanted)
+    end
+
+    # @return [String] the gem that it comes from
+    def package
+      name.split("::").last.downcase
+    end
   end
 
-  # @param more [String] further lines of Unicorn's configuration, such as `preload_app true`
-  def self.unicorn(rackup, workers: 1, more: "", **process)
-    new(:unicorn, rackup, **process, configuration: <<~RUBY)
-      worker_processes #{workers}
-      #{more}
-    RUBY
-  end
-
-  # Starts `rackup` (source text, or the path of a file) under the server.
-  def initialize(kind, rackup, configuration:, env: {}, unix: false)
-    @kind = kind
-    @single = configuration.include?("workers 0")
+  # @param configuration [String] text of the server's configuration file, where it has one
+  # @param unix [Boolean] whether to listen on a Unix socket
+  def initialize(rackup, configuration: "", env: {}, unix: false)
     @directory = Dir.mktmpdir("streaming-proxy")
-    listen = unix ? File.join(@directory, "socket") : "127.0.0.1:0"
-    super(*command(listen, configuration, rackup), env:, directory: @directory)
+    rackup = write("config.ru", rackup) if rackup.include?("\n")
+    listen = unix ? File.join(@directory, "socket") : "127.0.0.1:#{port_to_ask_for}"
+    super(*command(listen, rackup, write("server.rb", configuration)),
+          env:, directory: @directory)
     await_readiness
   rescue StandardError
     stop
@@ -49,9 +60,9 @@ class ServerProcess < RubyProcess
     "http://127.0.0.1:#{port}#{path}"
   end
 
-  # @return [Integer] what answers: the first worker, or in single mode the server itself
+  # @return [Integer] what answers: the first worker
   def serving_pid
-    @single ? pid : children.first
+    children.first
   end
 
   def rss
@@ -74,7 +85,12 @@ class ServerProcess < RubyProcess
     end
   end
 
-  def stop(signal: kind == :unicorn ? "QUIT" : "TERM", within: 2)
+  # The signal at which it ends with its requests finished, where it has one.
+  def stop_signal
+    "TERM"
+  end
+
+  def stop(signal: stop_signal, within: 2)
     super if pid
   ensure
     FileUtils.remove_entry(@directory) if @directory && File.exist?(@directory)
@@ -82,28 +98,26 @@ class ServerProcess < RubyProcess
 
   private
 
-  def command(listen, configuration, rackup)
-    config = write("server.rb", configuration)
-    rackup = write("config.ru", rackup) if rackup.include?("\n")
-    case kind
-    when :puma then ["-S", "puma", "-b", puma_bind(listen), "-C", config, rackup]
-    when :unicorn then ["-S", "unicorn", "-E", "none", "-l", listen, "-c", config, rackup]
-    end
+  # @!method command(listen, rackup, configuration)
+  #   @param listen [String] address and port, or the path of a Unix socket
+  #   @param rackup [String] path of the config.ru
+  #   @param configuration [String] path of the configuration file
+  #   @return [Array<String>] arguments for Ruby
+
+  # @return [Integer] 0, where the server can choose one itself
+  def port_to_ask_for
+    0
   end
 
-  def puma_bind(listen)
-    listen.start_with?("/") ? "unix://#{listen}" : "tcp://#{listen}"
+  # Clients can connect as soon as it listens.
+  def await_readiness
+    listening = output.wait_for(LISTENING, within: 20)
+    @address = listening[1] ? listening[1].to_i : listening[2]
   end
 
   def write(name, text)
     File.join(@directory, name).tap { |path| File.write(path, text) }
   end
-
-  # Clients can connect as soon as it listens; the first worker is awaited because specs ask for
-  # its pid.
-  def await_readiness
-    listening = output.wait_for(LISTENING, within: 20)
-    @address = listening[1] ? listening[1].to_i : listening[2]
-    output.wait_for(@single ? /Use Ctrl-C to stop/ : /worker=0 ready|Worker 0 .*booted/, within: 20)
-  end
 end
+
+Dir[File.join(__dir__, "servers", "*.rb")].sort.each { |file| require file }

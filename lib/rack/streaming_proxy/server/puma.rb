@@ -4,8 +4,9 @@ module Rack
   module StreamingProxy
     module Server
       # Puma 5 to 8 holds TCP_CORK from the headers to the end of the body, so that each small chunk
-      # comes up to 200 ms late; leaves an HTTP/1.0 keep-alive connection open after a body of
-      # unknown length; and may run more I/O-bound requests than it has threads (Puma 8).
+      # comes up to 200 ms late; from 6 on it keeps the head of a body of unknown length until the
+      # first byte of that; leaves an HTTP/1.0 keep-alive connection open after such a body; and may
+      # run more I/O-bound requests than it has threads (Puma 8).
       # @api private
       class Puma < Generic
         # @param env [Hash]
@@ -46,6 +47,7 @@ module Rack
         # TCP_NODELAY pushes what TCP_CORK holds back and leaves the cork in: bulk stays in full
         # segments. Unix sockets are not corked.
         def push
+          write_head
           return unless corked?
 
           client_socket.setsockopt(::Socket::IPPROTO_TCP, ::Socket::TCP_NODELAY, 1)
@@ -61,6 +63,32 @@ module Rack
         private
 
         def version = (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"]).to_s
+
+        # What Puma would write with the body's first byte (Puma::Request or, in 8, Puma::Response,
+        # #fast_write_response) is written now; what does not fit stays for Puma to write.
+        def write_head
+          head = pending&.read_and_reset.to_s
+          return if head.empty?
+
+          written = @env["puma.socket"].write_nonblock(head, exception: false)
+          pending << head.byteslice((written == :wait_writable ? 0 : written)..)
+        end
+
+        # @return [Puma::IOBuffer, nil] nil where it is out of reach: the head then waits
+        def pending
+          return @pending if defined?(@pending)
+
+          @pending = client.respond_to?(:io_buffer) ? client.io_buffer : nil
+        end
+
+        # @return [Object] the Puma::Client: up to Puma 7 it is `rack.hijack`, in 8 that is one of its
+        #   methods; anything else where a middleware has put its own there, as Rack::Lint does
+        def client
+          hijack = @env["rack.hijack"]
+          hijack.is_a?(::Proc) ? hijack.binding.receiver : hijack
+        rescue ArgumentError
+          nil # A proc of C has no binding.
+        end
 
         def corked?
           return @corked if defined?(@corked)

@@ -1,0 +1,78 @@
+# frozen_string_literal: true
+
+# What an application server can do with the proxy in it, as its file in spec/servers declares it.
+# The behaviours of spec/servers/behaviour show each feature, or its limit where there is one;
+# `rake servers` writes both down in README.md and docs/servers.md.
+class ServerProfile
+  # The features in the order of the README's table. A profile says `true` of each, or its limit: a
+  # sentence for docs/servers.md.
+  FEATURES = {
+    live: "responses stream live",
+    head: "a head goes out before the first byte of its body",
+    truncation: "a response that was cut short is seen to be so",
+    http10: "clients of HTTP/1.0",
+    live_uploads: "uploads stream as the client sends them",
+    chunked_uploads: "uploads in chunks",
+    several_values: "every value of a header that comes several times",
+    client_gone: "a client that leaves is noticed while the upstream is silent",
+    shutdown: "streams are finished when the server is told to end",
+    restart: "streams are finished when the server is told to restart",
+    deflater: "`Rack::Deflater` outside the proxy"
+  }.freeze
+
+  # What does not hold, as a sentence; `here` says whether of the versions on this system.
+  Limit = Struct.new(:text, :here)
+
+  @all = {}
+
+  class << self
+    # @return [Hash{Symbol => ServerProfile}] those declared so far
+    attr_reader :all
+
+    # @param kind [Symbol] a server of spec/support/servers
+    # @param name [String] for people
+    # @param features [Hash{Symbol => true, String, Limit}] of every feature
+    def declare(kind, name, **features)
+      all[kind] = new(kind, name, features)
+    end
+
+    # A limit of some versions.
+    # @param here [Boolean] whether that on this system is one of them
+    def limit(text, here:)
+      Limit.new(text, here)
+    end
+  end
+
+  attr_reader :kind, :name, :limits
+
+  def initialize(kind, name, features)
+    wrong = (FEATURES.keys - features.keys) | (features.keys - FEATURES.keys)
+    raise ArgumentError, "the profile of #{name}: #{wrong.inspect}" unless wrong.empty?
+
+    @kind = kind
+    @name = name
+    @limits = features.reject { |_, value| value == true }
+                      .transform_values do |value|
+      if value.is_a?(Limit)
+        value
+      else
+        Limit.new(value,
+                  true)
+      end
+    end
+  end
+
+  # @return [Boolean] whether it holds on this system
+  def can?(feature)
+    FEATURES.key?(feature) or raise KeyError, "there is no feature #{feature.inspect}"
+    !limits[feature]&.here
+  end
+
+  def server
+    ServerProcess.of(kind)
+  end
+
+  def installed?
+    !server.version.nil?
+  end
+end

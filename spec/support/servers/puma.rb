@@ -1,0 +1,35 @@
+# frozen_string_literal: true
+
+class ServerProcess
+  # `ServerProcess::Puma.new(text, threads: 5)`.
+  class Puma < ServerProcess
+    # @param workers [Integer] 0 is single mode
+    # @param more [String] further lines of the configuration, such as `preload_app!`
+    def initialize(rackup, threads: 5, workers: 0, more: "", **process)
+      @single = workers.zero?
+      super(rackup, **process, configuration: <<~RUBY)
+        environment "production"
+        threads #{threads}, #{threads}
+        workers #{workers}
+        #{more}
+      RUBY
+    end
+
+    def serving_pid
+      @single ? pid : super
+    end
+
+    private
+
+    def command(listen, rackup, configuration)
+      bind = listen.start_with?("/") ? "unix://#{listen}" : "tcp://#{listen}"
+      ["-S", "puma", "-b", bind, "-C", configuration, rackup]
+    end
+
+    # The first worker is awaited because specs ask for its pid.
+    def await_readiness
+      super
+      output.wait_for(@single ? /Use Ctrl-C to stop/ : /Worker 0 .*booted/, within: 20)
+    end
+  end
+end
