@@ -22,7 +22,7 @@ module Rack
       # @param server [Server::Generic]
       # @raise [RequestError] if it is not clear how long the body is
       def initialize(env, server)
-        @source = env["rack.input"]
+        @source = server.input
         @http_version = server.http_version
         @rewindable = @source.respond_to?(:rewind) && rewind_source
         @kind = length_of(env)

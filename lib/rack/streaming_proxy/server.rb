@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "server/generic"
+require_relative "server/passenger"
+require_relative "server/pitchfork"
 require_relative "server/puma"
 require_relative "server/unicorn"
 require_relative "server/webrick"
@@ -10,13 +12,14 @@ module Rack
     # What differs by application server. The rest of the code does not know servers.
     # @api private
     module Server
+      # In the order in which they are asked whether a request is theirs.
+      KINDS = [Puma, Unicorn, Pitchfork, Passenger, Generic].freeze
+      private_constant :KINDS
+
       # @param env [Hash] of the request
       # @return [Generic] the adaptation for the server that gave this env
       def self.for(env)
-        return Puma.new(env) if env.key?("puma.socket")
-        return Unicorn.new(env) if env.key?("unicorn.socket")
-
-        Generic.new(env)
+        KINDS.find { |kind| kind.serves?(env) }.new(env)
       end
 
       # @param env [Hash] of a request, which may not be ours to pass on

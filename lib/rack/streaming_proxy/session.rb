@@ -121,10 +121,11 @@ module Rack
       # Looks, and while there is nothing, feeds the upload or waits for the bell.
       def ready
         loop do
+          patience = @server.patience
           result = yield
           return checked(result) unless result == :again
 
-          feed || wait
+          feed || wait(patience)
         end
       end
 
@@ -176,10 +177,11 @@ module Rack
         raise error.new(reason, upstream: @upstream, phase: @answered ? :body : :head, **facts)
       end
 
-      def wait
+      # @param patience [Integer, nil] seconds
+      def wait(patience)
         # Before the head the server has been given nothing that it could hold back.
         @server.push if @answered
-        return @bell.wait_readable if @watched
+        return @bell.wait_readable(patience) if @watched
         return if @bell.wait_readable(SILENCE)
 
         @watched = true

@@ -10,7 +10,7 @@ class ServerProcess
     def self.version
       @version ||= begin
         told = IO.popen([RubyProcess::CLEAN, "passenger", "--version", { err: File::NULL }], &:read)
-        Gem::Version.new(told[/[\d.]+\z/])
+        Gem::Version.new(told[/[\d.]+$/])
       end
     rescue Errno::ENOENT
       nil

@@ -7,6 +7,10 @@ module Rack
       # socket is out of reach.
       # @api private
       class Generic
+        # @param _env [Hash]
+        # @return [Boolean] whether this server gave it
+        def self.serves?(_env) = true
+
         # @param env [Hash]
         def initialize(env)
           @env = env
@@ -24,7 +28,10 @@ module Rack
         # @return [String] the scheme of the client's connection, whatever its headers say
         def scheme = @env["rack.url_scheme"]
 
-        # @return [IO, nil] the client's socket
+        # @return [#read, nil] the request's body, without framing
+        def input = @env["rack.input"]
+
+        # @return [IO, nil] the client's socket, or another whose end tells of its leaving
         def client_socket = nil
 
         # @return [#call, nil] what tells the client of a 103; HTTP/1.0 has none (RFC 9110 15.2)
@@ -46,6 +53,11 @@ module Rack
         #
         # @return [Integer, nil] bytes to ask of `rack.input`; nil if the bell rang first
         def input_size(_input, _bell) = 64 * 1024
+
+        # Called before each look for something to read, for as long as the request takes.
+        #
+        # @return [Integer, nil] seconds after which to look again at the latest
+        def patience = nil
 
         # Called when the head is known and before it is given to the server.
         #

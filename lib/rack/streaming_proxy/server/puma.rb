@@ -10,6 +10,10 @@ module Rack
       # @api private
       class Puma < Generic
         # @param env [Hash]
+        # @return [Boolean] whether this server gave it
+        def self.serves?(env) = env.key?("puma.socket")
+
+        # @param env [Hash]
         def initialize(env)
           super
           env["puma.mark_as_io_bound"]&.call
@@ -81,8 +85,8 @@ module Rack
           @pending = client.respond_to?(:io_buffer) ? client.io_buffer : nil
         end
 
-        # @return [Object] the Puma::Client: up to Puma 7 it is `rack.hijack`, in 8 that is one of its
-        #   methods; anything else where a middleware has put its own there, as Rack::Lint does
+        # @return [Object] the Puma::Client: up to Puma 7 it is `rack.hijack`, in 8 that is one of
+        #   its methods; anything else where a middleware has put its own there, as Rack::Lint does
         def client
           hijack = @env["rack.hijack"]
           hijack.is_a?(::Proc) ? hijack.binding.receiver : hijack

@@ -16,6 +16,10 @@ module Rack
         MOST = 16 * 1024
         private_constant :CONTINUE, :LINGER, :MOST
 
+        # @param env [Hash]
+        # @return [Boolean] whether this server gave it
+        def self.serves?(env) = env.key?("unicorn.socket")
+
         # @return [String] Unicorn speaks no TLS; its rack.url_scheme believes X-Forwarded-Proto
         def scheme = "http"
 

@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+require_relative "chunked_input"
+
+module Rack
+  module StreamingProxy
+    module Server
+      # Passenger gives an upload in chunks as it came, framing and all, and calls every client one
+      # of HTTP/1.1. A response with trailers would be cut short by it: none are sent.
+      # @api private
+      class Passenger < Generic
+        # @param env [Hash]
+        # @return [Boolean] whether this server gave it
+        def self.serves?(env) = env["SERVER_SOFTWARE"].to_s.start_with?("Phusion_Passenger")
+
+        # Behind nginx or Apache, which may have taken the framing off, there is a length.
+        #
+        # @return [#read, nil]
+        def input
+          source = super
+          coded = @env.key?("HTTP_TRANSFER_ENCODING") && !@env.key?("CONTENT_LENGTH")
+          coded && source ? ChunkedInput.new(source) : source
+        end
+
+        # Between Passenger's core and this process: the core ends it when the client leaves. Behind
+        # an upload it ends its direction of it anyway, and tells nothing.
+        #
+        # @return [IO, nil]
+        def client_socket
+          return if @env.key?("HTTP_TRANSFER_ENCODING") || @env.key?("CONTENT_LENGTH")
+
+          scope = @env["rack.hijack"].binding
+          scope.local_variable_get(:connection).to_io if scope.local_variable_defined?(:connection)
+        rescue ArgumentError, NoMethodError
+          nil # A middleware has put something else there, as Rack::Lint does.
+        end
+
+        # @param error [Exception]
+        # @return [Boolean]
+        def client_gone?(error)
+          [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
+        end
+      end
+    end
+  end
+end
