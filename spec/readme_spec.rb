@@ -112,7 +112,8 @@ RSpec.describe "The README" do
     it "gives curl what the README shows" do
       (through, shown), (other, shown_other) = curl(@server)
       head, body = through.split("\r\n\r\n", 2)
-      expect(shown).to eq([*head.split("\r\n"), "..."])
+      # How names are spelled is Rack's business, and the server's.
+      expect(shown.map(&:downcase)).to eq([*head.downcase.split("\r\n"), "..."])
       expect(body).to eq("x" * 1_048_576)
       expect(other.lines(chomp: true)).to eq(shown_other)
     end

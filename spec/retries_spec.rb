@@ -124,7 +124,9 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and retries on 5xx" do
   it "sends a rewindable body again, whole", id: "RT4" do
     upstream = flaky(2)
     body = "b" * 300_000
-    answer = fetch(retrying(2, upstream.url), "/", method: "POST", input: body)
+    # Under Rack 3 an input between two Rack::Lint cannot be rewound.
+    app = bare(num_retries_on_5xx: 2, retry_delay: 0.02) { upstream.url }
+    answer = fetch(app, "/", method: "POST", input: body)
     expect(answer.body).to eq("got #{body}")
     expect(upstream.connections.sum { |connection| connection.requests.size }).to eq(3)
     expect(upstream.connections.flat_map { |connection| connection.requests.map(&:body) }.uniq)

@@ -17,7 +17,7 @@ RSpec.describe "Trailers and on_complete" do
       upstream = trailing("X-Digest: abc", "grpc-status: 0", "X-Digest: def")
       fetch(linted(on_complete:) { upstream.url })
       trailers = completed.pop.trailers
-      expect(trailers.to_h).to eq("X-Digest" => "abc\ndef", "Grpc-Status" => "0")
+      expect(header_lines(trailers)).to eq("x-digest" => %w[abc def], "grpc-status" => ["0"])
       expect(trailers["grpc-status"]).to eq("0")
     end
 
@@ -39,7 +39,7 @@ RSpec.describe "Trailers and on_complete" do
                    "Content-Type: x/y", "TE: x", "If-Match: x", "X-Accel-Redirect: /x", "X-Hop: 1"]
       upstream = trailing(*forbidden, "X-Kept: yes", head: ["Connection: X-Hop"])
       fetch(linted(on_complete:) { upstream.url })
-      expect(completed.pop.trailers.to_h).to eq("X-Kept" => "yes")
+      expect(header_lines(completed.pop.trailers)).to eq("x-kept" => ["yes"])
     end
 
     it "leave the connection fit for the next request", id: "CN1" do

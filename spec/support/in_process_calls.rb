@@ -10,6 +10,11 @@ module InProcessCalls
     def [](name)
       headers.find { |key, _| key.casecmp?(name) }&.last
     end
+
+    # @return [Array<String>] the values of a header's lines
+    def lines(name)
+      InProcessCalls.header_lines(headers).fetch(name.downcase)
+    end
   end
 
   # A logger whose text specs can read.
@@ -45,6 +50,16 @@ module InProcessCalls
 
   def env_for(path = "/", options = {})
     Rack::MockRequest.env_for(path, options)
+  end
+
+  # Rack 2 has names in Title-Case and joins several values with line feeds, Rack 3 has an Array.
+  #
+  # @param headers [Hash] in the shape of the running Rack
+  # @return [Hash{String => Array<String>}] the values of each name in lower case
+  def header_lines(headers)
+    headers.to_h do |name, value|
+      [name.downcase, Array(value).flat_map { |lines| lines.empty? ? lines : lines.split("\n") }]
+    end
   end
 
   # Iterates and closes a body, whatever happens.

@@ -18,6 +18,6 @@ module InnerApp
   end
 
   def answer(text)
-    [200, { "Content-Type" => "text/plain", "Content-Length" => text.bytesize.to_s }, [text]]
+    [200, { "content-type" => "text/plain", "content-length" => text.bytesize.to_s }, [text]]
   end
 end

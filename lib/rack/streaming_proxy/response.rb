@@ -72,12 +72,14 @@ module Rack
         ![204, 304].include?(@status)
       end
 
-      # Servers differ in what they do with a body that may not be sent: there is none.
+      # Servers differ in what they do with a body that may not be sent: there is none. Of an empty
+      # Array Puma 6 to 8 and Rack::ContentLength would announce the length, which to HEAD or in a
+      # 304 is that of another response (RFC 9110 section 8.6).
       def bodiless
         @session.close
         complete
         @log.finish(@status, @session.report)
-        []
+        [].each
       end
     end
   end

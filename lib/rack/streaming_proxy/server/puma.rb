@@ -28,6 +28,15 @@ module Rack
         # @return [String, nil]
         def fault = http1_fault(version.delete_prefix("HTTP/"))
 
+        # Puma writes an Array as Ruby prints it, and Rack::Lint refuses Rack 2's line feeds: the
+        # lines of a name become one (RFC 9110 section 5.3).
+        #
+        # @return [#call, nil]
+        def early_hints
+          told = super or return
+          ->(headers) { told.call(headers.transform_values { |lines| [*lines].join(", ") }) }
+        end
+
         # @return [String] Puma's rack.url_scheme believes X-Forwarded-Proto
         def scheme
           @env["puma.socket"].is_a?(::IO) ? "http" : "https"
