@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # bin/demo as its users run it, and the proof that each of its checks can fail.
-RSpec.describe "bin/demo" do
+RSpec.describe "bin/demo", matrix: false do
   def demo(*arguments, **env)
     keep RubyProcess.new("-e", 'exec("bin/demo", *ARGV)', "--", *arguments,
                          env: { "DEMO_BYTES" => "32M" }.merge(env.transform_keys(&:to_s)))

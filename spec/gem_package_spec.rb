@@ -4,7 +4,7 @@ require "English"
 require "rbconfig"
 require "rubygems/package"
 
-RSpec.describe "The gem package", :slow, time_limit: 900 do
+RSpec.describe "The gem package", time_limit: 900, matrix: false do
   # Runs a command and gives its output; fails with the output when the command fails.
   def run(*command, **options)
     environment = RubyProcess::CLEAN.merge(options.delete(:env) || {})

@@ -6,7 +6,7 @@ require "rbconfig"
 
 # Law 10: no panic crosses into Ruby. The extension is built once more with the cargo feature
 # `test-panics`, which panics at the border, in an exchange's task and in Drop.
-RSpec.describe "A panic in Rust" do
+RSpec.describe "A panic in Rust", matrix: false do
   root = File.expand_path("..", __dir__)
   load_path = File.join(root, "tmp", "panics")
 

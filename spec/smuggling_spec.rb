@@ -63,6 +63,11 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
      ("RQ4" if codings.any? && version == "1.0")].compact
   end
 
+  # Unicorn 6.1 refuses names that others would read as a framing field.
+  underscored = "abc" unless ServerProcess.of(:unicorn).at_least?("6.1")
+  # Puma 8 takes off the chunks and keeps the other coding to itself.
+  gzipped = "abc" if ServerProcess.of(:puma).at_least?("8")
+
   # What follows the request line and Host; then the body that arrives through each server, or nil.
   {
     "a length" => ["Content-Length: 3", "abc", "abc", "abc"],
@@ -77,7 +82,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
     "chunks that end at once and a length" =>
       ["Content-Length: #{hidden.bytesize + 5}\r\nTransfer-Encoding: chunked", "0\r\n\r\n", "",
        nil],
-    "gzip, chunked" => ["Transfer-Encoding: gzip, chunked", chunks, nil, nil],
+    "gzip, chunked" => ["Transfer-Encoding: gzip, chunked", chunks, gzipped, nil],
     "chunked, identity" => ["Transfer-Encoding: chunked, identity", chunks, nil, nil],
     "xchunked" => ["Transfer-Encoding: xchunked", chunks, nil, nil],
     "xchunked and a length" => ["Transfer-Encoding: xchunked\r\nContent-Length: 3", "abc", nil,
@@ -93,10 +98,11 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
     "chunked on a folded line" => ["Transfer-Encoding:\r\n chunked", chunks, nil, nil],
     "a length on a folded line" => ["Content-Length:\r\n 3", "abc", nil, nil],
     "a space before the colon" => ["Transfer-Encoding : chunked", chunks, nil, nil],
-    "an underscore in Transfer_Encoding" => ["Transfer_Encoding: chunked", chunks, nil, "abc"],
+    "an underscore in Transfer_Encoding" => ["Transfer_Encoding: chunked", chunks, nil,
+                                             underscored],
     "an underscore in Transfer_Encoding beside a length" =>
       ["Transfer_Encoding: chunked\r\nContent-Length: #{chunks.bytesize}", chunks, nil, nil],
-    "an underscore in Content_Length" => ["Content_Length: 3", "abc", nil, "abc"],
+    "an underscore in Content_Length" => ["Content_Length: 3", "abc", nil, underscored],
     "an underscore in Content_Length beside a length" =>
       ["Content_Length: 5\r\nContent-Length: 3", "abc", nil, nil],
     "a length twice" => ["Content-Length: 3\r\nContent-Length: 3", "abc", nil, nil],
@@ -137,8 +143,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
                 "Transfer-Encoding: gzip, chunked\r\n\r\n"
       client.write(request + hidden.sub("smuggled", upstream.port.to_s))
       bytes, ending = client.read_to_end
-      expect(bytes).to match(%r{\AHTTP/1.1 400 .*400 Bad Request\z}m)
-      expect(ending).not_to be_nil
+      expect(bytes).to match(%r{\AHTTP/1.1 400 })
+      expect([bytes.scan("HTTP/1.1").size, ending]).to match([1, be_truthy])
       expect(recorded).to be_empty
     end
   end
