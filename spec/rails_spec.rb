@@ -137,20 +137,36 @@ RSpec.describe "A Rails application" do
       end
     end
 
+    def expect_live(server, path)
+      client = connect(server)
+      client.get(path)
+      client.read_head
+      3.times do |number|
+        expect(client.read_chunk(within: 2)).to eq("tick #{number}")
+        @tick << true
+      end
+      expect(client.read_chunk).to be_nil
+      expect(server.output.to_s).not_to match(/ETag|ContentLength/)
+    end
+
     ["Rack::Head", "ActionDispatch::Executor"].each do |place|
       it "streams live with insert_before #{place}" do
         server = start_rails(initializer("", insert: "insert_before #{place}, "),
                              upstream: ticking_upstream)
-        client = connect(server)
-        client.get("/search")
-        client.read_head
-        3.times do |number|
-          expect(client.read_chunk(within: 2)).to eq("tick #{number}")
-          @tick << true
-        end
-        expect(client.read_chunk).to be_nil
-        expect(server.output.to_s).not_to match(/ETag/)
+        expect_live(server, "/search")
       end
+    end
+
+    if Rack.release >= "3"
+      it "streams live behind Rack 3's Rack::ETag and Rack::ContentLength" do
+        expect_live(start_rails(initializer, upstream: ticking_upstream), "/search")
+        upstream = ticking_upstream
+        server = start_puma(RackupText.proxy(above: "use Rack::ContentLength"),
+                            env: { "UPSTREAM" => upstream.url("") })
+        expect_live(server, "/")
+      end
+
+      next
     end
 
     it "is warned of once when Rack::ETag buffers, with the place to insert the middleware" do

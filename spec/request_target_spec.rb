@@ -130,8 +130,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and what a request is for" do
 
   describe "CONNECT" do
     # From version 6 on Puma refuses it itself, and before 8 takes what follows for a request.
-    puma = ServerProcess.of(:puma)
-    by_puma = puma.at_least?("6") ? [501, puma.at_least?("8") ? [] : ["GET"]] : [405, []]
+    six, eight = %w[6 8].map { |version| ServerProcess.of(:puma).at_least?(version) }
+    by_puma = [six ? 501 : 405, six && !eight ? ["GET"] : []]
 
     { puma: by_puma, unicorn: [405, []] }.each do |kind, (status, followers)|
       it "is answered with #{status}, and with the end of the connection, on #{kind}", id: "RQ14" do
