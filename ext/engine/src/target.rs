@@ -54,6 +54,8 @@ pub struct Target {
     /// The URL has neither path nor query.
     bare: bool,
     authorization: Option<HeaderValue>,
+    /// The loopback port of who stands in for this upstream.
+    stand_in: Option<u16>,
 }
 
 impl Target {
@@ -92,22 +94,33 @@ impl Target {
             bare: is_bare(url),
             path: uri.path_and_query().cloned().ok_or(TargetError::Path)?,
             authorization: credentials_of(authority),
+            stand_in: None,
         })
+    }
+
+    /// The same, but connected to without TLS at a port of 127.0.0.1: in tests of applications.
+    /// What is sent and what messages say does not change.
+    #[must_use]
+    pub fn at(&self, port: u16) -> Self {
+        Target { stand_in: Some(port), ..self.clone() }
     }
 
     /// Whether the connection is TLS.
     pub fn is_tls(&self) -> bool {
-        self.tls
+        self.tls && self.stand_in.is_none()
     }
 
     /// The host as a resolver or a certificate knows it: no brackets around an IPv6 literal.
     pub fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+        match self.stand_in {
+            Some(_) => "127.0.0.1",
+            None => self.host.trim_start_matches('[').trim_end_matches(']'),
+        }
     }
 
-    /// The port, given or implied by the scheme.
+    /// The port to connect to, given or implied by the scheme.
     pub fn port(&self) -> u16 {
-        self.port
+        self.stand_in.unwrap_or(self.port)
     }
 
     /// Host and port as written in the URL, without credentials: the value of `Host`.
@@ -136,16 +149,26 @@ impl Target {
 
     /// `scheme://host:port`: how messages name this upstream.
     pub fn origin(&self) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
-        format!("{scheme}://{}:{}", self.host, self.port)
+        format!("{}://{}:{}", self.scheme(), self.host, self.port)
+    }
+
+    /// The URL in the one spelling of all that mean the same: without credentials and the scheme's
+    /// own port, the host in lower case.
+    pub fn url(&self) -> String {
+        let own_port = if self.tls { 443 } else { 80 };
+        let port = if self.port == own_port { String::new() } else { format!(":{}", self.port) };
+        format!("{}://{}{port}{}", self.scheme(), self.host.to_ascii_lowercase(), self.path)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 }
 
 impl fmt::Display for Target {
     /// The URL without its credentials and its query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority, self.path.path())
+        write!(f, "{}://{}{}", self.scheme(), self.authority, self.path.path())
     }
 }
 

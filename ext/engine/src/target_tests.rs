@@ -144,3 +144,25 @@ fn refuses_what_is_no_upstream() {
     let long = format!("http://h/{}", "a".repeat(100 * 1024));
     assert_eq!(parse(&long).map(|_| ()), Err(TargetError::Length));
 }
+
+#[test]
+fn spells_urls_that_mean_the_same_alike() {
+    for url in ["http://H.test", "HTTP://u:p@h.TEST:80/#f", "http://h.test:/"] {
+        assert_eq!(parse(url).expect("target").url(), "http://h.test/", "{url}");
+    }
+    for url in ["https://h:80/A?b", "http://h:443/A?b", "https://[::1]/?"] {
+        assert_eq!(parse(url).expect("target").url(), url);
+    }
+}
+
+#[test]
+fn a_stand_in_changes_where_is_connected_to_and_nothing_else() {
+    let target = parse("https://u@Front.test/a?b").expect("target");
+    let there = target.at(81);
+    assert_eq!((there.host(), there.port(), there.is_tls()), ("127.0.0.1", 81, false));
+    let said = |target: &Target| {
+        (target.to_string(), target.origin(), target.url(), target.authority().to_owned())
+    };
+    assert_eq!(said(&there), said(&target));
+    assert_eq!(there.authorization(), target.authorization());
+}

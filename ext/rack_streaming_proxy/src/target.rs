@@ -29,6 +29,16 @@ impl Target {
     fn origin(&self) -> String {
         self.0.origin()
     }
+
+    /// The URL without credentials, in one spelling.
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// The same, but connected to without TLS at a port of 127.0.0.1.
+    fn at(&self, port: u16) -> Self {
+        Target(self.0.at(port))
+    }
 }
 
 pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
@@ -37,5 +47,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     resolve::<Target>(ruby);
     class.define_singleton_method("new", function!(Target::new, 1))?;
     class.define_method("to_s", method!(Target::display, 0))?;
-    class.define_method("origin", method!(Target::origin, 0))
+    class.define_method("origin", method!(Target::origin, 0))?;
+    class.define_method("url", method!(Target::url, 0))?;
+    class.define_method("at", method!(Target::at, 1))
 }
