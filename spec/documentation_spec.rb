@@ -2,6 +2,7 @@
 
 require "English"
 require "rbs"
+require "rack/streaming_proxy/testing/minitest"
 
 # The public API is documented: in comments that YARD reads, in signatures, in README.md and in
 # docs/architecture.md; and these agree with the code.

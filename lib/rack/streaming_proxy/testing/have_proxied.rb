@@ -28,7 +28,7 @@ module Rack
           self
         end
 
-        # @param count [Integer]
+        # @param count [Integer, nil] nil: once or more
         # @return [self]
         def times(count)
           @times = count

@@ -25,12 +25,16 @@ module Rack
           Testing.disable_net_connect!
         end
 
+        # Minitest's hook.
+        #
         # @api private
         def before_setup
           Testing.reset
           super
         end
 
+        # Minitest's hook.
+        #
         # @api private
         def after_teardown
           super

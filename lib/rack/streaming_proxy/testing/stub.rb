@@ -22,9 +22,12 @@ module Rack
         # @api private
         attr_reader :owner
 
-        # @param url [String, #===] see {Testing.stub}
+        # See {Testing.stub}.
+        #
+        # @param url [String, #===]
         # @param method [Symbol, String, nil]
-        # @yield see {Testing.stub}
+        # @yieldparam request [Testing::Request]
+        # @yieldreturn [Array(Integer, Hash, #each)]
         # @raise [ConfigurationError] for a String that is no URL
         # @raise [ArgumentError] without a block
         def initialize(url, method: nil, &answer)
