@@ -80,7 +80,7 @@ RSpec.describe "bin/matrix", matrix: false do
       script("stubs/apt-get", "echo http://mirror.test/debian")
       2.times do
         output, status = run("bin/matrix", "trixie", path: "stubs")
-        expect(output).to include("installing trixie from http://mirror.test/debian in #{@directory}",
+        expect(output).to include("installing trixie from http://mirror.test/debian in",
                                   "\nno route to the mirror\n",
                                   "debootstrap cannot install trixie", "failed: trixie")
         expect(status).to eq(1)
