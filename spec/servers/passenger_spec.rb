@@ -5,15 +5,22 @@ require_relative "behaviour"
 RSpec.describe "Passenger" do
   profile = ServerProfile.declare(
     :passenger, "Passenger",
+    restarts: {
+      "tmp/restart.txt" => [{ more: ["--ctl", "stat_throttle_rate=0"], workers: 2 },
+                            lambda { |server|
+                              FileUtils.mkdir(File.join(server.directory, "tmp"))
+                              FileUtils.touch(File.join(server.directory, "tmp/restart.txt"))
+                            }]
+    },
     live: true,
     head: true,
     truncation: true,
-    http10: true,
-    live_uploads: true,
+    http10: "Passenger calls every client one of HTTP/1.1: one of HTTP/1.0 gets chunks.",
+    live_uploads: "An upload with a length goes up in pieces of 16 KiB; one in chunks as it comes.",
     chunked_uploads: true,
-    several_values: true,
+    several_values: "Passenger joins them with commas; Set-Cookie it does not.",
     client_gone: true,
-    shutdown: true,
+    shutdown: "Passenger Standalone cuts streams, which is seen, where its own engine is used (`builtin`).",
     restart: true,
     deflater: true
   )

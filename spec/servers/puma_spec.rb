@@ -5,6 +5,11 @@ require_relative "behaviour"
 RSpec.describe "Puma" do
   profile = ServerProfile.declare(
     :puma, "Puma",
+    restarts: {
+      "USR2 (hot)" => [{}, ->(server) { server.signal("USR2") }],
+      "USR1 (phased)" =>
+        [{ workers: 2, more: "prune_bundler false" }, ->(server) { server.signal("USR1") }]
+    },
     live: true,
     head: true,
     truncation: true,

@@ -5,6 +5,14 @@ require_relative "behaviour"
 RSpec.describe "Unicorn" do
   profile = ServerProfile.declare(
     :unicorn, "Unicorn",
+    restarts: {
+      "HUP" => [{ fixed: true }, ->(server) { server.signal("HUP") }],
+      "USR2 and QUIT" => [{ fixed: true }, lambda { |server|
+        server.signal("USR2")
+        server.output.wait_for(/worker=0 ready.*worker=0 ready/m, within: 20)
+        server.signal("QUIT")
+      }]
+    },
     live: true,
     head: true,
     truncation: true,
@@ -15,7 +23,8 @@ RSpec.describe "Unicorn" do
     client_gone: true,
     shutdown: true,
     restart: true,
-    deflater: true
+    deflater: "A body of unknown length is not compressed: it carries its chunk framing, by " \
+              "which it is seen to be whole."
   )
 
   include_examples "a Rack server", profile

@@ -41,6 +41,13 @@ module ProcessFacts
     children.flat_map { |child| [child.to_i, *descendants(child)] }
   end
 
+  # @return [Boolean] not for one that has ended and waits for its parent
+  def alive?(pid)
+    File.read("/proc/#{pid}/stat")[/\) (\w)/, 1] != "Z"
+  rescue Errno::ENOENT, Errno::ESRCH
+    false
+  end
+
   # @return [String] what the process calls itself; empty if it is gone
   def title(pid)
     File.read("/proc/#{pid}/cmdline").tr("\0", " ")

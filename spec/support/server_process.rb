@@ -6,7 +6,7 @@
 class ServerProcess < RubyProcess
   LISTENING = %r{[Ll]istening on (?:addr=|http://|unix://)?(?:127\.0\.0\.1:(\d+)|(/\S+))}
 
-  attr_reader :address
+  attr_reader :address, :directory
 
   class << self
     # @param kind [Symbol] the name of the file in spec/support/servers
@@ -40,10 +40,15 @@ class ServerProcess < RubyProcess
 
   # @param configuration [String] text of the server's configuration file, where it has one
   # @param unix [Boolean] whether to listen on a Unix socket
-  def initialize(rackup, configuration: "", env: {}, unix: false)
+  # @param fixed [Boolean] whether to name the port, for a server that binds again on a restart
+  def initialize(rackup, configuration: "", env: {}, unix: false, fixed: false)
     @directory = Dir.mktmpdir("streaming-proxy")
     rackup = write("config.ru", rackup) if rackup.include?("\n")
-    listen = unix ? File.join(@directory, "socket") : "127.0.0.1:#{port_to_ask_for}"
+    listen = if unix
+               File.join(@directory, "socket")
+             else
+               "127.0.0.1:#{fixed ? free_port : 0}"
+             end
     super(*command(listen, rackup, write("server.rb", configuration)),
           env:, directory: @directory)
     await_readiness
@@ -58,6 +63,11 @@ class ServerProcess < RubyProcess
 
   def url(path = "/")
     "http://127.0.0.1:#{port}#{path}"
+  end
+
+  # @return [Array<Integer>] the processes that it has made
+  def family
+    ProcessFacts.descendants(pid)
   end
 
   # @return [Integer] what answers: the first worker
@@ -104,9 +114,9 @@ class ServerProcess < RubyProcess
   #   @param configuration [String] path of the configuration file
   #   @return [Array<String>] arguments for Ruby
 
-  # @return [Integer] 0, where the server can choose one itself
-  def port_to_ask_for
-    0
+  def free_port
+    server = TCPServer.new("127.0.0.1", 0)
+    server.addr[1].tap { server.close }
   end
 
   # Clients can connect as soon as it listens.

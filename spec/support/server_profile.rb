@@ -31,9 +31,11 @@ class ServerProfile
 
     # @param kind [Symbol] a server of spec/support/servers
     # @param name [String] for people
+    # @param restarts [Hash{String => Array(Hash, #call)}] the ways to restart it: options for its
+    #   process, and what restarts that
     # @param features [Hash{Symbol => true, String, Limit}] of every feature
-    def declare(kind, name, **features)
-      all[kind] = new(kind, name, features)
+    def declare(kind, name, restarts: {}, **features)
+      all[kind] = new(kind, name, restarts, features)
     end
 
     # A limit of some versions.
@@ -43,14 +45,15 @@ class ServerProfile
     end
   end
 
-  attr_reader :kind, :name, :limits
+  attr_reader :kind, :name, :restarts, :limits
 
-  def initialize(kind, name, features)
+  def initialize(kind, name, restarts, features)
     wrong = (FEATURES.keys - features.keys) | (features.keys - FEATURES.keys)
     raise ArgumentError, "the profile of #{name}: #{wrong.inspect}" unless wrong.empty?
 
     @kind = kind
     @name = name
+    @restarts = restarts
     @limits = features.reject { |_, value| value == true }
                       .transform_values do |value|
       if value.is_a?(Limit)

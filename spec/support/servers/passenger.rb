@@ -20,7 +20,7 @@ class ServerProcess
     # @param more [Array<String>] further arguments
     def initialize(rackup, workers: 1, more: [], **process)
       @arguments = ["--max-pool-size", workers.to_s, *more]
-      super(rackup, **process)
+      super(rackup, **process, fixed: true)
     end
 
     # @return [Integer] the process of the application, which is no child of the first one
@@ -33,16 +33,15 @@ class ServerProcess
 
     # Its processes lead sessions of their own: the first one ends them.
     def stop(within: 10, **how)
-      family = pid ? descendants : []
+      members = pid ? family : []
       super
     ensure
-      left = family&.select { |one| ProcessFacts.title(one).include?("Passenger") }
+      left = members&.select { |one| ProcessFacts.title(one).include?("Passenger") }
       left&.each { |one| signal("KILL", one) }
     end
 
-    # The watchdog, the core and the application's processes.
-    # @return [Array<Integer>]
-    def descendants
+    # @return [Array<Integer>] the watchdog, the core and the application's processes
+    def family
       watchdog = File.read(pid_file).to_i
       [watchdog, *ProcessFacts.descendants(watchdog)]
     rescue Errno::ENOENT
@@ -63,11 +62,6 @@ class ServerProcess
        "--log-file", "/dev/stdout", "--disable-log-prefix", "--disable-turbocaching",
        "--disable-security-update-check", "--disable-anonymous-telemetry",
        "--ctl", "prestart_urls=[]", *@arguments]
-    end
-
-    def port_to_ask_for
-      server = TCPServer.new("127.0.0.1", 0)
-      server.addr[1].tap { server.close }
     end
 
     # The application is started at the first request.

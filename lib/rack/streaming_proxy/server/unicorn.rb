@@ -61,6 +61,12 @@ module Rack
           client_socket.write(CONTINUE)
         end
 
+        # Rack::Deflater outside, which asks for this behind the application, would compress our
+        # framing with the body.
+        def prepare(length)
+          @env.delete("HTTP_ACCEPT_ENCODING") if frames?(length)
+        end
+
         # @param length [Integer, nil]
         def frames?(length)
           length.nil? && !@http10

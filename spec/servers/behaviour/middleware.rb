@@ -1,0 +1,117 @@
+# frozen_string_literal: true
+
+require "zlib"
+
+RSpec.shared_examples "middleware outside" do |profile|
+  chunked = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+  events = { "of unknown length" => "#{chunked}5\r\nfirst\r\n4\r\nlast\r\n0\r\n\r\n",
+             "of known length" =>
+               "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nfirstlast" }
+
+  # A group of examples whose server has these lines above the proxy in its config.ru.
+  define_singleton_method(:behind) do |above, &examples|
+    context "such as #{above.scan(/^use ([\w:]+)/).join(", ")}" do
+      once { @server = start_server(profile.kind, RackupText.proxy_to_ports(above:)) }
+      class_exec(&examples)
+    end
+  end
+
+  def decoded(seen)
+    return seen.body unless seen.head["Content-Encoding"] == "gzip"
+
+    Zlib::GzipReader.new(StringIO.new(seen.body)).read
+  end
+
+  behind("use Rack::Lint\n") do
+    events.each do |length, answer|
+      it "finds nothing wrong with a response #{length}" do
+        seen = outcome(ask(serving { answer }))
+        expect(seen).to have_attributes(status: 200, body: "firstlast", whole: true)
+      end
+    end
+
+    it "finds nothing wrong with an upload, HEAD, 204 and 304" do
+      upstream = serving { |request| [200, {}, request.body] }
+      expect(outcome(ask(upstream, "POST", {}, "text"))).to have_attributes(body: "text")
+      { "HEAD" => 200, "GET" => 204, "OPTIONS" => 304 }.each do |verb, status|
+        answer = "HTTP/1.1 #{status} X\r\n\r\n"
+        upstream = start_upstream { |connection| connection.serve { answer } }
+        expect(ask(upstream, verb).read_head.status).to eq(status)
+      end
+      expect(@server.output.to_s).not_to include("LintError")
+    end
+  end
+
+  behind("use Rack::Deflater\n") do
+    events.each do |length, answer|
+      it "gives a response #{length} whole to a client that takes gzip", feature: :deflater do
+        seen = outcome(ask(serving { answer }, "GET", { "Accept-Encoding" => "gzip" }))
+        expect(seen).to have_attributes(status: 200, whole: true)
+        expect(decoded(seen)).to eq("firstlast")
+        compressed = length == "of known length" || profile.can?(:deflater)
+        expect(seen.head["Content-Encoding"]).to eq(compressed ? "gzip" : nil)
+      end
+    end
+
+    it "does not make a response that was cut short look whole", id: "ST2" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("#{chunked}5\r\nfirst\r\n")
+      end
+      seen = outcome(ask(upstream, "GET", { "Accept-Encoding" => "gzip" }))
+      expect(seen.whole && seen.status < 500).to be_falsey
+    end
+  end
+
+  caching = %w[Runtime Head ConditionalGet ETag].map { |name| "use Rack::#{name}\n" }.join
+  behind(caching) do
+    events.each do |length, answer|
+      it "gives a response #{length} whole" do
+        seen = outcome(ask(serving { answer }))
+        expect(seen).to have_attributes(status: 200, body: "firstlast", whole: true)
+      end
+    end
+
+    it "answers what has not changed with 304" do
+      upstream = serving { [200, { "ETag" => '"v1"' }, "text"] }
+      client = ask(upstream, "GET", { "If-None-Match" => '"v1"', "Connection" => "close" })
+      expect(client.read_head.status).to eq(304)
+      expect(client.read_to_end.first).to eq("")
+    end
+
+    it "does not make a response that was cut short look whole", id: "ST2" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("#{chunked}5\r\nfirst\r\n")
+      end
+      seen = outcome(ask(upstream))
+      expect(seen.whole && seen.status < 500).to be_falsey
+    end
+  end
+
+  behind("require \"rack-timeout\"\nuse Rack::Timeout, service_timeout: 1") do
+    it "ends a request whose head is late, and the upstream's connection with it" do
+      ended = EventQueue.new("end of the upstream's connection")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        ended << connection.wait_for_end(within: 20)
+      end
+      seen = outcome(ask(upstream))
+      expect(seen.status.to_i).to eq(0).or be >= 500
+      expect(ended.pop(within: 5)).not_to be_nil
+    end
+
+    it "leaves a stream that lasts longer alone" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        connection.chunk("first")
+        sleep 1.3
+        connection.chunk("last")
+        connection.end_chunked
+        connection.wait_for_end
+      end
+      expect(outcome(ask(upstream))).to have_attributes(body: "firstlast", whole: true)
+    end
+  end
+end

@@ -1,0 +1,56 @@
+# frozen_string_literal: true
+
+RSpec.shared_examples "shutdown" do |profile|
+  before { @server = start_server(profile.kind, RackupText.proxy_to_ports) }
+
+  # An upstream that sends a first chunk, and another whenever it is told to.
+  def open_stream
+    @tick = EventQueue.new("sign to tick")
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.chunk("first")
+      while (tick = @tick.pop(within: 30)) != :end
+        connection.chunk(tick)
+      end
+      connection.end_chunked
+      connection.wait_for_end
+    end
+    ask(upstream).tap { |client| upstream.wait_for_request && begin_reading(client) }
+  end
+
+  define_method(:begin_reading) do |client|
+    next unless profile.can?(:live)
+
+    client.read_head
+    expect(client.read_chunk).to eq("first")
+  end
+
+  if profile.can?(:shutdown)
+    it "lets a stream come to its end, and then ends", feature: :shutdown do
+      client = open_stream
+      @server.signal(@server.stop_signal)
+      expect(@server.wait(within: 1)).to be_nil
+      @tick << "after the signal" << :end
+      body = profile.can?(:live) ? "first" : nil
+      expect(outcome(client, begun: body)).to have_attributes(body: "firstafter the signal",
+                                                              whole: true)
+      expect(@server.wait(within: 15)).not_to be_nil
+    end
+  else
+    it "cuts a stream, and shows it", feature: :shutdown do
+      client = open_stream
+      @server.signal(@server.stop_signal)
+      seen = outcome(client, begun: profile.can?(:live) ? "first" : nil)
+      expect(seen.whole && seen.status < 500).to be_falsey
+      expect(@server.wait(within: 15)).not_to be_nil
+    end
+  end
+
+  it "leaves no process" do
+    family = [@server.pid, *@server.family]
+    @server.signal(@server.stop_signal)
+    expect(@server.wait(within: 15)).not_to be_nil
+    expect(Deadline.new(5).poll { family.none? { |pid| ProcessFacts.alive?(pid) } }).to be(true)
+  end
+end
