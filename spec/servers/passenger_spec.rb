@@ -20,7 +20,7 @@ RSpec.describe "Passenger" do
     chunked_uploads: true,
     several_values: "Passenger joins them with commas; Set-Cookie it does not.",
     client_gone: true,
-    shutdown: "Passenger Standalone cuts streams, which is seen, where its own engine is used (`builtin`).",
+    shutdown: "Passenger Standalone with its own engine (`builtin`) cuts streams, which is seen.",
     restart: true,
     deflater: true
   )
