@@ -22,27 +22,9 @@ RSpec.describe "A client that has gone" do
     connection.chunk("x")
   end
 
-  # Says a head and a length, then nothing more.
-  def act_head(connection)
-    connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
-  end
-
   # Takes some of an upload, and waits for more.
   def act_uploading(connection)
     connection.read_some
-  end
-
-  # Goes on for ever.
-  def act_ticking(connection)
-    act_begun(connection)
-    in_thread do
-      loop do
-        connection.chunk("tick")
-        sleep 0.05
-      end
-    rescue IOError, SystemCallError
-      nil
-    end
   end
 
   # @return [Float] seconds from the client's leaving to the upstream's end
@@ -61,20 +43,6 @@ RSpec.describe "A client that has gone" do
         start_watching_upstream
         @server = start_server(how[:kind], RackupText.proxy,
                                env: { "UPSTREAM" => @upstream.url("") }, **how.slice(:unix))
-      end
-
-      { "silent" => "before the head", "head" => "after a head without body",
-        "begun" => "in the middle of a silent body",
-        "ticking" => "in the middle of a body that goes on" }.each do |path, moment|
-        %i[close reset].each do |leaving|
-          it "is noticed within 1 s #{moment} (#{leaving})", id: "ST4" do
-            client = connect(@server)
-            client.get("/#{path}")
-            @ready.pop
-            client.read_head if %w[begun ticking].include?(path)
-            expect(seconds_until_ended { client.public_send(leaving) }).to be < 1
-          end
-        end
       end
 
       it "is noticed also behind pipelined bytes", id: "ST4" do

@@ -87,20 +87,6 @@ RSpec.describe "Servers and their processes" do
   end
 
   describe "shutting down with a stream open" do
-    # Puma finishes what runs; so must a stream through the proxy.
-    it "lets Puma finish the stream after TERM, and then end" do
-      upstream = ticking_upstream
-      server = start_puma(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
-      client = open_stream(server)
-      server.signal("TERM")
-      expect(server.wait(within: 0.5)).to be_nil
-      @tick << "after TERM"
-      expect(client.read_chunk).to eq("after TERM")
-      @tick << :end
-      expect(client.read_chunk).to be_nil
-      expect(elapsed { expect(server.wait(within: 10)).not_to be_nil }).to be < 3
-    end
-
     it "does not lengthen Puma's forced shutdown while the head is awaited" do
       upstream = start_upstream do |connection|
         connection.read_head
@@ -133,17 +119,6 @@ RSpec.describe "Servers and their processes" do
       server.signal("TERM")
       expect(elapsed { expect(server.wait(within: 10)).not_to be_nil }).to be < 2
       expect(ChunkedBody.new(client.read_to_end.first)).not_to be_complete
-    end
-
-    it "lets Unicorn finish the stream after QUIT" do
-      upstream = ticking_upstream
-      server = start_unicorn(RackupText.proxy, env: { "UPSTREAM" => upstream.url("") })
-      client = open_stream(server)
-      server.signal("QUIT")
-      @tick << "after QUIT" << :end
-      expect(client.read_chunk).to eq("after QUIT")
-      expect(client.read_chunk).to be_nil
-      expect(server.wait(within: 5)).not_to be_nil
     end
   end
 end

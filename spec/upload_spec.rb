@@ -1,105 +1,11 @@
 # frozen_string_literal: true
 
-require "digest"
-
 RSpec.describe "Uploads" do
-  # An upstream that reads a request piece by piece and echoes each piece at once.
-  def echoing_upstream
-    start_upstream do |connection|
-      head = connection.read_head
-      connection.begin_chunked
-      left = head.content_length
-      while left.positive?
-        piece = connection.read_some(within: 10)
-        left -= piece.bytesize
-        connection.chunk(piece)
-      end
-      connection.end_chunked
-      connection.wait_for_end(within: 10)
-    end
-  end
-
   def server_for(kind, upstream, settings = "")
     start_server(kind, RackupText.proxy(settings), env: { "UPSTREAM" => upstream.url("") })
   end
 
-  # Sends so many megabytes from a thread and gives the digest of what went and of what came back.
-  def echo(server, megabytes)
-    client = connect(server)
-    block = Random.bytes(1024 * 1024)
-    sent = Digest::SHA256.new
-    client.write("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: #{megabytes << 20}\r\n\r\n")
-    writer = in_thread do
-      megabytes.times { client.write(block).then { sent << block } }
-    end
-    [sent, echoed_digest(client), writer.join(1)]
-  end
-
-  def echoed_digest(client)
-    expect(client.read_head(within: 30).status).to eq(200)
-    came = Digest::SHA256.new
-    while (chunk = client.read_chunk(within: 20))
-      came << chunk
-    end
-    came
-  end
-
-  %i[puma unicorn].each do |kind|
-    it "are echoed while they go, without deadlock, on #{kind}", id: "ST8" do
-      sent, came, writer = echo(server_for(kind, echoing_upstream), 64)
-      expect(writer).not_to be_nil
-      expect(came.hexdigest).to eq(sent.hexdigest)
-    end
-
-    it "keep their bytes when sent in chunks on #{kind}" do
-      upstream = serving { |request| [200, {}, Digest::SHA256.hexdigest(request.body)] }
-      pieces = Array.new(50) { |number| Random.bytes(1 + (number * 997)) }
-      client = connect(server_for(kind, upstream))
-      client.request("POST", "/", { "Transfer-Encoding" => "chunked" })
-      client.write(ChunkedBody.encode(*pieces))
-      expect(client.read_response(within: 10).body).to eq(Digest::SHA256.hexdigest(pieces.join))
-    end
-  end
-
   context "on Unicorn, whose input comes as the client sends it" do
-    it "stream piece by piece, with a length" do
-      came = EventQueue.new("piece at the upstream")
-      upstream = start_upstream do |connection|
-        connection.read_head
-        40.times { came << connection.read_exactly(1000) }
-        connection.respond(200, {}, "all")
-      end
-      client = connect(server_for(:unicorn, upstream))
-      client.request("POST", "/", { "Content-Length" => "40000" })
-      40.times do |number|
-        client.write((97 + (number % 26)).chr * 1000)
-        expect(came.pop(within: 2)).to match(/\A(.)\1+\z/)
-      end
-      expect(client.read_response.body).to eq("all")
-    end
-
-    it "stream piece by piece in chunks" do
-      came = EventQueue.new("piece at the upstream")
-      upstream = start_upstream do |connection|
-        connection.read_head
-        loop do
-          size = connection.read_until("\r\n").hex
-          came << connection.read_exactly(size)
-          connection.read_exactly(2)
-          break if size.zero?
-        end
-        connection.respond(200, {}, "all")
-      end
-      client = connect(server_for(:unicorn, upstream))
-      client.request("POST", "/", { "Transfer-Encoding" => "chunked" })
-      5.times do |number|
-        client.write(ChunkedBody.encode("piece #{number}", finish: false))
-        expect(came.pop(within: 2)).to eq("piece #{number}")
-      end
-      client.write("0\r\n\r\n")
-      expect(client.read_response.body).to eq("all")
-    end
-
     it "get the response while the upload is unfinished", id: "ST8" do
       upstream = start_upstream do |connection|
         connection.read_head
@@ -115,21 +21,6 @@ RSpec.describe "Uploads" do
       expect(client.read_chunk(within: 2)).to eq("aaa")
       client.write("b" * 27_231)
       expect(client.read_chunk(within: 2)).to match(/\A[ab]{3,6}\z/)
-    end
-
-    it "never look complete when the client leaves before the end", id: "RQ6" do
-      result = EventQueue.new("end of the upload")
-      upstream = start_upstream do |connection|
-        connection.read_head
-        result << connection.read_to_end(within: 5)
-      end
-      client = connect(server_for(:unicorn, upstream))
-      client.request("POST", "/", { "Content-Length" => "100000" })
-      client.write("a" * 50_000)
-      upstream.wait_for_request
-      client.close
-      bytes, = result.pop
-      expect(bytes.bytesize).to be <= 50_000
     end
 
     it "never end their chunks when the client leaves before the end", id: "RQ6" do

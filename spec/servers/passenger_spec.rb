@@ -19,11 +19,74 @@ RSpec.describe "Passenger" do
     live_uploads: "An upload with a length goes up in pieces of 16 KiB; one in chunks as it comes.",
     chunked_uploads: true,
     several_values: "Passenger joins them with commas; Set-Cookie it does not.",
-    client_gone: true,
+    client_gone: ServerProfile.limit("Not behind a request that had a body: the next write tells.",
+                                     here: false),
     shutdown: "Passenger Standalone with its own engine (`builtin`) cuts streams, which is seen.",
     restart: true,
     deflater: true
   )
 
   include_examples "a Rack server", profile
+
+  next unless profile.installed?
+
+  describe "adaptation" do
+    once { @server = start_server(:passenger, RackupText.proxy_to_ports, workers: 2) }
+
+    # Bytes of a request in chunks, as RFC 9112 section 7.1 does not allow them.
+    { "a chunk that is longer than its size" => "3\r\nabcX\r\n0\r\n\r\n",
+      "a size that is none" => "zz\r\nabc\r\n0\r\n\r\n",
+      "a negative size" => "-3\r\nabc\r\n0\r\n\r\n",
+      "a size with a prefix" => "0x3\r\nabc\r\n0\r\n\r\n",
+      "bare line feeds" => "3\nabc\n0\n\n" }.each do |what, bytes|
+      it "never passes #{what} on as a whole request", id: "RQ7" do
+        ended = EventQueue.new("end of the upload")
+        upstream = start_upstream do |connection|
+          connection.read_head
+          ended << connection.read_to_end(within: 10)
+        end
+        client = ask(upstream, "POST", { "Transfer-Encoding" => "chunked" })
+        client.write(bytes)
+        seen = outcome(client)
+        expect(seen.status.to_i).not_to be_between(200, 399)
+        came = upstream.requests.empty? ? "" : ended.pop.first
+        expect(ChunkedBody.new(came)).not_to be_complete
+      end
+    end
+
+    ["gzip, chunked", "chunked, chunked", "identity"].each do |coding|
+      it "refuses the transfer coding #{coding.inspect}, and goes on serving", id: "RQ3" do
+        upstream = serving { |request| [200, {}, request.body] }
+        client = ask(upstream, "POST", { "Transfer-Encoding" => coding, "Connection" => "close" })
+        client.write("3\r\nabc\r\n0\r\n\r\n")
+        expect(outcome(client).status.to_i).to eq(400).or eq(0)
+        expect(outcome(ask(upstream, "POST", {}, "next")).body).to eq("next")
+        expect(upstream.requests.size).to eq(1)
+      end
+    end
+
+    it "leaves an upload of known length alone, whatever it looks like" do
+      upstream = serving { |request| [200, {}, request.body] }
+      body = "3\r\nabc\r\n0\r\n\r\n"
+      expect(outcome(ask(upstream, "POST", {}, body)).body).to eq(body)
+    end
+
+    it "notices at the next write that a client has left behind its upload", id: "ST4" do
+      ended = EventQueue.new("end of the upstream's connection")
+      go_on = EventQueue.new("sign to go on")
+      upstream = start_upstream do |connection|
+        connection.read_request
+        connection.begin_chunked
+        go_on.pop
+        loop { connection.chunk("tick" * 1000) }
+      ensure
+        ended << true
+      end
+      client = ask(upstream, "POST", {}, "text")
+      upstream.wait_for_request
+      client.close
+      go_on << true
+      expect(ended.pop(within: 10)).to be(true)
+    end
+  end
 end

@@ -25,11 +25,38 @@ RSpec.describe "Puma" do
 
   include_examples "a Rack server", profile
 
-  if profile.installed?
-    context "on a Unix socket" do
-      once { @server = start_server(:puma, RackupText.proxy_to_ports, unix: true) }
+  next unless profile.installed?
 
-      include_examples "streaming", profile
+  context "on a Unix socket" do
+    once { @server = start_server(:puma, RackupText.proxy_to_ports, unix: true) }
+
+    describe("streaming") { include_examples "streaming", profile }
+    describe("leaving clients") { include_examples "leaving clients", profile }
+  end
+
+  if ServerProcess.of(:puma).at_least?("8")
+    it "runs more streams than it has threads, with max_io_threads" do
+      @server = start_puma(RackupText.proxy_to_ports, threads: 1, more: "max_io_threads 2")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        connection.chunk("first")
+        connection.wait_for_end(within: 20)
+      end
+      streams = Array.new(3) { ask(upstream).tap { |client| client.read_head(within: 5) } }
+      expect(streams.map(&:read_chunk)).to eq(%w[first] * 3)
+    end
+  end
+
+  # Puma joins such a header to the version of HTTP, and answers as to HTTP/1.0.
+  ["abc", "\xFF".b].each do |version|
+    it "shows a truncation whatever a client's header Version says: #{version.inspect}" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        connection.chunk("p" * 1000)
+      end
+      expect(outcome(ask(upstream, "GET", { "Version" => version })).whole).to be(false)
     end
   end
 end

@@ -7,6 +7,12 @@ RSpec.shared_examples "HTTP/1.0" do |profile|
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"
   }
 
+  it "is told from 1.1, which has chunks for a body of unknown length", id: "FW8" do
+    seen = outcome(ask(serving { answers.fetch("of unknown length") }))
+    expect(seen).to have_attributes(body: "whole", whole: true)
+    expect(seen.head.chunked?).to be(profile.can?(:live))
+  end
+
   %w[close keep-alive].product(answers.to_a).each do |connection, (length, answer)|
     chunked = !profile.can?(:http10) && length == "of unknown length"
 

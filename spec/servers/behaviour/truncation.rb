@@ -83,6 +83,39 @@ RSpec.shared_examples "truncation" do |profile|
     expect(system("curl", "-sf", "-o", File::NULL, url)).to be(false)
   end
 
+  context "when rack.input breaks after the head" do
+    once do
+      @server = start_server(profile.kind, RackupText.proxy_to_ports(above: <<~RUBY))
+        class BreaksLate
+          def initialize(app)
+            @app = app
+          end
+
+          def call(env)
+            pieces = 0
+            input = Object.new
+            input.define_singleton_method(:read) do |*|
+              (pieces += 1) > 600 ? raise(ArgumentError, "it broke") : "x" * 16_384
+            end
+            @app.call(env.merge("rack.input" => input, "CONTENT_LENGTH" => "20000000"))
+          end
+        end
+        use BreaksLate
+      RUBY
+    end
+
+    it "has no error page of the server's in the body", id: %w[ST2 TO4] do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\nhello")
+        loop { connection.read_exactly(16_384) }
+      end
+      seen = outcome(ask(upstream))
+      expect_visible(seen)
+      expect(seen.body).to eq("hello") if profile.can?(:live)
+    end
+  end
+
   it "differs from a whole response, which ends well" do
     clients.each_value do |version, headers|
       whole = start_upstream { |upstream| upstream.serve { [200, {}, "p" * 1000] } }
