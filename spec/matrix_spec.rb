@@ -70,7 +70,8 @@ RSpec.describe "bin/matrix", matrix: false do
     it "looks at its versions only with --others" do
       script("dev/matrix/run", "echo ran")
       script("dev/matrix/versions", "echo versions of $*")
-      expect(run_matrix("--others")).to eq(["bin/matrix: #{codename}\nversions of #{codename}\n", 0])
+      expect(run_matrix("--others")).to eq(["bin/matrix: #{codename}\nversions of #{codename}\n",
+                                            0])
     end
 
     it "runs nothing with --prepare" do
