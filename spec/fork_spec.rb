@@ -2,60 +2,7 @@
 
 # Law 3: no thread, lock, pool or socket crosses a fork; at exit nothing hangs.
 RSpec.describe "A process that forks or ends" do
-  prelude = <<~RUBY
-    require "rack/mock"
-    require "timeout"
-    $stdout.sync = true
-    APP = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do |request|
-      ENV.fetch("UPSTREAM") + request.fullpath
-    end
-
-    def get(path)
-      status, _, body = APP.call(Rack::MockRequest.env_for(path))
-      text = +""
-      body.each { |chunk| text << chunk; yield text if block_given? }
-      body.close if body.respond_to?(:close)
-      [status, text]
-    end
-  RUBY
-
-  # /whole answers; /stream sends "a", and after /go "b"; /hang never goes on; /silent says nothing.
-  let(:upstream) do
-    start_upstream do |connection|
-      loop do
-        case connection.read_head(within: 30).target
-        when "/whole" then connection.respond(200, {}, "whole")
-        when "/stream" then stream(connection, go_on[:parent])
-        when "/stream/child" then stream(connection, go_on[:child])
-        when %r{/go/(.*)}
-          go_on[Regexp.last_match(1).to_sym] << true
-          connection.respond
-        when "/ended" then connection.respond(200, {}, (!upstream.connections[0].ending.nil?).to_s)
-        when "/silent" then connection.wait_for_end(within: 30)
-        when "/hang"
-          connection.begin_chunked
-          connection.chunk("a")
-          connection.wait_for_end(within: 30)
-        end
-      end
-    end
-  end
-
-  let!(:go_on) do
-    { parent: EventQueue.new("parent's sign"), child: EventQueue.new("child's sign") }
-  end
-
-  def stream(connection, sign)
-    connection.begin_chunked
-    connection.chunk("a")
-    sign.pop(within: 20)
-    connection.chunk("b")
-    connection.end_chunked
-  end
-
-  define_method(:script) do |text, within: 15|
-    RubyScript.run(prelude + text, env: { "UPSTREAM" => upstream.url("") }, within:)
-  end
+  include_context "with a forking script"
 
   it "starts nothing at require and initialize" do
     result = script(<<~RUBY)

@@ -160,7 +160,7 @@ RSpec.describe "Five hundred cut connections" do
     before = Rack::StreamingProxy.stats
     expect(before.keys).to include(:exchanges, :connections, :idle_connections, :bytes_up,
                                    :bytes_down, :tasks)
-    expect(before.values).to all(be_an(Integer))
+    expect(before.except(:errors).values).to all(be_an(Integer))
     _, _, body = app.call(env_for("/begun", method: "POST", input: "12345"))
     expect(Rack::StreamingProxy.stats[:exchanges]).to eq(before[:exchanges] + 1)
     body.close

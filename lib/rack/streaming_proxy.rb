@@ -23,13 +23,49 @@ require_relative "streaming_proxy/railtie" if defined?(Rails::Railtie)
 module Rack
   # A streaming reverse proxy inside a Rack application: {Proxy} is the middleware.
   module StreamingProxy
-    # What this process holds at this moment and has moved so far.
+    # Seconds between two looks at whether the last exchange has ended.
+    DRAINED = 0.01
+    private_constant :DRAINED
+
+    # What this process holds at this moment, and what it has done so far. The former returns to
+    # zero; the latter only grows, and begins at zero in a forked child. Of the exchanges that were
+    # `started`, each is one of `exchanges`, `finished`, `abandoned` and `errors`.
     #
-    # @return [Hash{Symbol => Integer}] `exchanges` (open requests), `connections` (to upstreams,
-    #   idle ones included), `idle_connections`, `bytes_up` and `bytes_down` (body bytes), `tasks`
-    #   (live tasks of the engine). All zero before the first request.
+    # @return [Hash{Symbol => Integer, Hash}] At this moment: `exchanges` (open requests),
+    #   `connections` (to upstreams, idle ones included), `idle_connections`, `waiting_requests`
+    #   (for a connection), `buffer_bytes` (that open exchanges hold outside Ruby's heap, or may
+    #   come to hold; Ruby's garbage collector is told of them), `tasks` (of the engine).
+    #   So far: `started` (exchanges), `finished` (whose response came whole), `abandoned` (closed
+    #   before their end, or whose client left), `bytes_up` and `bytes_down` (of bodies), `errors`
+    #   (failed exchanges, a Hash of class name and Integer; `BodyError` for those whose response
+    #   was cut short).
     def self.stats
-      Native::Client.stats
+      counts = Native::Client.stats
+      failed = counts.delete(:failed)
+      errors = ExchangeFailure.count_by_class(failed.merge(cut: counts.delete(:cut)))
+      counts.merge(errors:)
+    end
+
+    # Waits until no exchange is open, and then stops the engine: idle connections are closed, its
+    # threads end. The next request starts it anew. For a process that is to be forked after it has
+    # served, and for one that is to end. Exchanges that begin meanwhile are waited for too.
+    #
+    # @param within [Numeric] seconds to wait at the most; 0 looks once
+    # @return [Boolean] false if exchanges were still open then: they go on, and nothing was stopped
+    # @raise [ArgumentError]
+    def self.drain(within:)
+      unless within.is_a?(Numeric) && within.real? && within >= 0
+        raise ArgumentError, "within takes seconds, not #{within.inspect}"
+      end
+
+      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + within
+      until Native::Client.stop
+        left = deadline - Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        return false unless left.positive?
+
+        sleep [left, DRAINED].min
+      end
+      true
     end
   end
 end

@@ -241,6 +241,12 @@ impl Inbox {
         Some(parts)
     }
 
+    /// Bytes of a body that may wait here, of this length if it is known.
+    pub(crate) fn bound(&self, body: bool, length: Option<u64>) -> usize {
+        let most = if body { self.shared.limit } else { 0 };
+        length.and_then(|length| usize::try_from(length).ok()).map_or(most, |len| len.min(most))
+    }
+
     /// Frees what is queued; nobody will read it.
     pub(crate) fn clear(&mut self) {
         self.shared.reader_gone.store(true, Ordering::Release);

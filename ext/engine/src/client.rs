@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,9 +24,11 @@ use crate::watch::Watch;
 const QUEUE: usize = 256 * 1024;
 /// Threads for what blocks: lookups, and reading certificates.
 const BLOCKING: usize = LOOKUPS + 1;
+/// How long a thread may take to end that has nothing to do.
+const STOP: Duration = Duration::from_secs(1);
 
 /// What all exchanges of a client share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) connector: Connector,
     pub(crate) pool: Arc<Pool>,
@@ -42,8 +44,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts the engine's threads.
-    pub fn start() -> io::Result<Self> {
+    /// Starts the engine's threads. What they do is counted in `stats`.
+    pub fn start(stats: Arc<Stats>) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(BLOCKING)
@@ -51,7 +53,8 @@ impl Client {
             .enable_io()
             .enable_time()
             .build()?;
-        Ok(Client { runtime, core: Arc::default() })
+        let (connector, pool) = (Connector::default(), Arc::default());
+        Ok(Client { runtime, core: Arc::new(Core { connector, pool, stats }) })
     }
 
     /// Opens an exchange; returns at once. `signal` rings when a method of the exchange that found
@@ -90,21 +93,27 @@ impl Client {
             answered: false,
             counted: self.core.stats.exchange(),
         };
-        let task = self.runtime.spawn(task.run()).abort_handle();
-        Exchange { inbox, upload, watch, ledger, task, asked: None, over: None }
+        let task = Some(self.runtime.spawn(task.run()).abort_handle());
+        Exchange { inbox, upload, watch, ledger, task, asked: None, over: None, to_come: 0 }
     }
 
-    /// What the engine holds now.
+    /// What the engine holds now, and what has been counted.
     pub fn stats(&self) -> Snapshot {
-        let stats = &self.core.stats;
         Snapshot {
-            exchanges: stats.exchanges.load(Ordering::Relaxed),
-            connections: stats.connections.load(Ordering::Relaxed),
             idle_connections: self.core.pool.idle(),
             waiting_requests: self.core.pool.waiting(),
-            bytes_up: stats.bytes_up.load(Ordering::Relaxed),
-            bytes_down: stats.bytes_down.load(Ordering::Relaxed),
             tasks: self.runtime.metrics().num_alive_tasks(),
+            ..self.core.stats.snapshot()
         }
+    }
+
+    /// Whether nothing is under way: no exchange, and no lookup that one has left behind.
+    pub fn is_at_rest(&self) -> bool {
+        self.core.stats.snapshot().exchanges == 0 && self.core.connector.is_at_rest()
+    }
+
+    /// Closes the idle connections and ends the threads; at rest that takes a moment only.
+    pub fn stop(self) {
+        self.runtime.shutdown_timeout(STOP);
     }
 }

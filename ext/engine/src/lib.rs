@@ -20,6 +20,7 @@ mod framing;
 pub mod fuzzing;
 mod headers;
 mod http2;
+mod inherited;
 #[cfg(feature = "test-panics")]
 mod panics;
 mod policy;
@@ -47,12 +48,13 @@ pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};
 pub use headers::XForwarded;
 pub use headers::{ClientFacts, FieldOverride, Fields, Forwarding, RequestHead, ResponseHead};
+pub use inherited::{hold_still, let_go_in_child, resume};
 pub use policy::{
     ClientIdentity, Http2, Limits, Policy, PoolSettings, Retry, Sni, Timeouts, TlsSettings,
     TlsVersion,
 };
 pub use report::{Attempt, Report};
 pub use signal::Signal;
-pub use stats::Snapshot;
+pub use stats::{Snapshot, Stats};
 pub use target::{Target, TargetError};
 pub use upload::{BodyKind, Written};

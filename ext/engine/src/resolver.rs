@@ -54,6 +54,11 @@ impl Resolver {
         spawn_blocking(looking).await.map_err(io::Error::other)?
     }
 
+    /// Whether no lookup runs.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.all.available_permits() == LOOKUPS
+    }
+
     fn of_name(&self, host: &str) -> Arc<Semaphore> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(semaphore) = names.get(host).and_then(Weak::upgrade) {

@@ -16,16 +16,20 @@ use std::task::{Context, Poll};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::inherited::Noted;
+
 /// A connected socket.
 #[derive(Debug)]
 pub(crate) struct Socket<S: AsFd> {
+    /// Before the stream, and so dropped first: its number may be another's once it is closed.
+    _noted: Noted,
     stream: S,
     write_failed: Arc<AtomicBool>,
 }
 
 impl<S: AsFd> Socket<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Socket { stream, write_failed: Arc::default() }
+        Socket { _noted: Noted::new(stream.as_fd()), stream, write_failed: Arc::default() }
     }
 
     /// Tells, also after the socket has been handed to hyper, whether a write has failed. Such a

@@ -5,12 +5,13 @@
 //! [`Watch::end`] must come before the last message: a living duplicate withholds the server's own
 //! FIN from the client.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::fd;
+use crate::inherited::Noted;
 
 #[derive(Debug)]
 enum Slot {
@@ -75,6 +76,8 @@ impl Watch {
 /// True once the peer is gone; false if this descriptor cannot be watched.
 async fn closed(socket: OwnedFd) -> bool {
     let Ok(watched) = fd::watched(socket) else { return false };
+    // A tuple drops the note before the descriptor.
+    let (_noted, watched) = &(Noted::new(watched.get_ref().as_fd()), watched);
     loop {
         let Ok(mut guard) = watched.readable().await else { return false };
         // Readable without an end are pipelined bytes: they are the server's, and stay there.

@@ -62,6 +62,19 @@ impl Bell {
         }
     }
 
+    /// In a child that inherited it: leaves the descriptor to Ruby, or closes it if Ruby never will.
+    /// Who held the lock during the fork is not here to give it back: the descriptor stays open then.
+    pub(crate) fn let_go(&self, close: bool) {
+        let Ok(mut ends) = self.ends.try_lock() else { return };
+        if let Some(ends) = ends.take() {
+            close_write_end(&ends);
+            if close {
+                // SAFETY: not released, so it is still ours and open.
+                let _ = unsafe { libc::close(ends.read) };
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Ends>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,47 +1,79 @@
 //! `Native::Client`: the one engine of this process.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, Ruby, Symbol, TryConvert, Value, function};
-use streaming_engine::{BodyKind, Client, ClientFacts, RequestHead, Signal, Snapshot};
+use streaming_engine::{BodyKind, Client, ClientFacts, RequestHead, Signal, Stats};
 
 use crate::bell::Bell;
 use crate::convert::{argument_error, bytes, header_value, pairs};
 use crate::error::{failed, guarded, unknown};
 use crate::exchange::Exchange;
 use crate::fork;
+use crate::memory;
 use crate::policy::Policy;
 use crate::target::Target;
 
-/// An engine and the process that it belongs to. Leaked: its threads live as long as the process,
-/// and a forked child must never drop it.
+/// What a process has of the engine.
 #[derive(Debug)]
-struct Started {
+struct Engine {
     generation: u64,
-    client: Client,
+    /// Grow for as long as the process lives.
+    stats: Arc<Stats>,
+    /// None before the first request and after `stop`. Never dropped: its threads live as long as
+    /// the process.
+    client: Option<Arc<Client>>,
 }
 
 /// Locked only with the GVL held, which a forking thread holds too: no child inherits it locked.
-static ENGINE: Mutex<Option<&'static Started>> = Mutex::new(None);
+static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
 
-/// This process's engine, if it has been started.
-fn running() -> Option<&'static Client> {
-    let engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
-    engine.filter(|started| started.generation == fork::generation()).map(|started| &started.client)
+/// Calls with this process's engine. A forked child forgets the one that it inherited.
+fn with_engine<T>(body: impl FnOnce(&mut Engine) -> T) -> T {
+    let mut engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let generation = fork::generation();
+    if engine.as_ref().is_some_and(|engine| engine.generation != generation) {
+        std::mem::forget(engine.take());
+    }
+    body(engine.get_or_insert_with(|| Engine { generation, stats: Arc::default(), client: None }))
 }
 
-fn start(ruby: &Ruby) -> Result<&'static Client, Error> {
-    if let Some(client) = running() {
-        return Ok(client);
-    }
-    let client = Client::start().map_err(|err| {
+fn start(ruby: &Ruby) -> Result<Arc<Client>, Error> {
+    let client = with_engine(|engine| match &engine.client {
+        Some(client) => Ok(client.clone()),
+        None => {
+            let client = Arc::new(Client::start(engine.stats.clone())?);
+            engine.client = Some(client.clone());
+            Ok(client)
+        }
+    });
+    client.map_err(|err: io::Error| {
         unknown(ruby, &format!("the engine's threads could not be started: {err}"))
-    })?;
-    let started: &'static Started =
-        Box::leak(Box::new(Started { generation: fork::generation(), client }));
-    *ENGINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
-    Ok(&started.client)
+    })
+}
+
+/// The engine, if nothing is under way.
+fn take_out(engine: &mut Engine) -> Option<Client> {
+    match Arc::try_unwrap(engine.client.take()?) {
+        Ok(client) if client.is_at_rest() => return Some(client),
+        Ok(client) => engine.client = Some(Arc::new(client)),
+        // Who is just opening an exchange has it too.
+        Err(shared) => engine.client = Some(shared),
+    }
+    None
+}
+
+/// `stop()`: ends the engine if nothing is under way; the next request starts another. True if
+/// none is left.
+fn stop(ruby: &Ruby) -> Result<bool, Error> {
+    guarded(ruby, || {
+        if let Some(client) = with_engine(take_out) {
+            client.stop();
+        }
+        Ok(with_engine(|engine| engine.client.is_none()))
+    })
 }
 
 /// `open(target, request, policy)`: an Exchange, or the facts of a failure when the request cannot
@@ -95,18 +127,31 @@ fn body_kind(ruby: &Ruby, body: Value) -> Result<BodyKind, Error> {
     }
 }
 
-/// What this process's engine holds and has moved; all zero before it was started.
+/// What this process's engine holds, and what it has done so far.
 fn stats(ruby: &Ruby) -> Result<RHash, Error> {
     guarded(ruby, || {
-        let now = running().map_or_else(Snapshot::default, Client::stats);
+        let now = with_engine(|engine| match &engine.client {
+            Some(client) => client.stats(),
+            None => engine.stats.snapshot(),
+        });
         let hash = ruby.hash_new();
         hash.aset(ruby.to_symbol("exchanges"), now.exchanges)?;
         hash.aset(ruby.to_symbol("connections"), now.connections)?;
         hash.aset(ruby.to_symbol("idle_connections"), now.idle_connections)?;
         hash.aset(ruby.to_symbol("waiting_requests"), now.waiting_requests)?;
+        hash.aset(ruby.to_symbol("buffer_bytes"), memory::told())?;
+        hash.aset(ruby.to_symbol("tasks"), now.tasks)?;
+        hash.aset(ruby.to_symbol("started"), now.started)?;
+        hash.aset(ruby.to_symbol("finished"), now.finished)?;
+        hash.aset(ruby.to_symbol("abandoned"), now.abandoned)?;
         hash.aset(ruby.to_symbol("bytes_up"), now.bytes_up)?;
         hash.aset(ruby.to_symbol("bytes_down"), now.bytes_down)?;
-        hash.aset(ruby.to_symbol("tasks"), now.tasks)?;
+        let failed = ruby.hash_new();
+        for (kind, times) in now.failed {
+            failed.aset(ruby.to_symbol(kind.name()), times)?;
+        }
+        hash.aset(ruby.to_symbol("failed"), failed)?;
+        hash.aset(ruby.to_symbol("cut"), now.cut)?;
         Ok(hash)
     })
 }
@@ -114,5 +159,6 @@ fn stats(ruby: &Ruby) -> Result<RHash, Error> {
 pub(crate) fn init(_ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let client = native.define_module("Client")?;
     client.define_singleton_method("open", function!(open, 3))?;
+    client.define_singleton_method("stop", function!(stop, 0))?;
     client.define_singleton_method("stats", function!(stats, 0))
 }

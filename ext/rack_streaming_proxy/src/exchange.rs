@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use magnus::prelude::*;
-use magnus::{Error, RArray, RModule, RString, Ruby, Value, method};
+use magnus::{DataTypeFunctions, Error, RArray, RModule, RString, Ruby, TypedData, Value, method};
 use streaming_engine::{BodyEvent, Exchange as EngineExchange, HeadEvent, Written};
 
 use crate::bell::Bell;
@@ -16,6 +16,7 @@ use crate::convert::resolve;
 use crate::error::{failed, forked, guarded};
 use crate::fd;
 use crate::fork::Owned;
+use crate::memory::Held;
 use crate::told::{head_value, joined, pairs, question};
 
 #[derive(Debug)]
@@ -32,6 +33,14 @@ impl Live {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls a method of the engine's, and tells Ruby what the exchange holds after it.
+    fn call<T>(&self, held: &Held, ruby: &Ruby, body: impl FnOnce(&mut EngineExchange) -> T) -> T {
+        let mut exchange = self.lock();
+        let result = body(&mut exchange);
+        held.set(ruby, exchange.memory());
+        result
+    }
+
     /// Drain first, then look: a change after this rings again.
     fn before_look(&self) {
         if self.waited.swap(false, Ordering::Relaxed) {
@@ -46,12 +55,19 @@ impl Live {
 }
 
 /// The Ruby end of an exchange.
-#[derive(Debug)]
-#[magnus::wrap(class = "Rack::StreamingProxy::Native::Exchange", free_immediately, size)]
+#[derive(Debug, TypedData)]
+#[magnus(class = "Rack::StreamingProxy::Native::Exchange", free_immediately, size)]
 pub(crate) struct Exchange {
     live: Option<Owned<Live>>,
+    held: Held,
     #[cfg(feature = "test-panics")]
     panic_in_drop: AtomicBool,
+}
+
+impl DataTypeFunctions for Exchange {
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.held.bytes()
+    }
 }
 
 impl Exchange {
@@ -59,6 +75,7 @@ impl Exchange {
         let live = Live { exchange: Mutex::new(exchange), bell, waited: AtomicBool::new(false) };
         Exchange {
             live: Some(Owned::new(live)),
+            held: Held::nothing(),
             #[cfg(feature = "test-panics")]
             panic_in_drop: AtomicBool::new(false),
         }
@@ -79,7 +96,7 @@ impl Exchange {
         guarded(ruby, || {
             let live = rb_self.live(ruby)?;
             live.before_look();
-            let event = live.lock().head();
+            let event = live.call(&rb_self.held, ruby, EngineExchange::head);
             match event {
                 Ok(HeadEvent::Head(head)) => Ok(head_value(ruby, &head)?.as_value()),
                 Ok(HeadEvent::Rewind) => Ok(ruby.to_symbol("rewind").as_value()),
@@ -112,7 +129,7 @@ impl Exchange {
         guarded(ruby, || {
             let live = rb_self.live(ruby)?;
             live.before_look();
-            let event = live.lock().read(max);
+            let event = live.call(&rb_self.held, ruby, |exchange| exchange.read(max));
             match event {
                 Ok(BodyEvent::Chunks(parts)) => Ok(joined(ruby, &parts).as_value()),
                 Ok(BodyEvent::End) => Ok(ruby.qnil().as_value()),
@@ -134,7 +151,8 @@ impl Exchange {
     fn write(ruby: &Ruby, rb_self: &Self, chunk: RString) -> Result<Value, Error> {
         guarded(ruby, || {
             let live = rb_self.live(ruby)?;
-            let written = live.lock().write(chunk.to_bytes());
+            let chunk = chunk.to_bytes();
+            let written = live.call(&rb_self.held, ruby, |exchange| exchange.write(chunk));
             Ok(live.written(ruby, written))
         })
     }
@@ -191,12 +209,23 @@ impl Exchange {
         guarded(ruby, || pairs(ruby, &rb_self.live(ruby)?.lock().trailers()))
     }
 
+    /// Of what a fork has brought here, frees the bell.
+    fn let_go(&self, close: bool) {
+        if let Some(live) = self.live.as_ref().and_then(Owned::inherited) {
+            live.bell.let_go(close);
+        }
+    }
+
     /// Ends the exchange and rings for the last time; the caller then closes the bell's IO. False,
     /// and nothing happens, in a process forked from the one that opened it.
     fn close(ruby: &Ruby, rb_self: &Self) -> Result<bool, Error> {
         guarded(ruby, || {
-            let Some(live) = rb_self.live.as_ref().and_then(Owned::get) else { return Ok(false) };
+            let Some(live) = rb_self.live.as_ref().and_then(Owned::get) else {
+                rb_self.let_go(false);
+                return Ok(false);
+            };
             live.lock().close();
+            rb_self.held.set(ruby, 0);
             live.bell.release();
             Ok(true)
         })
@@ -217,6 +246,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         // A panic in a finalizer would end the process.
         let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.let_go(true);
             let live = self.live.take();
             #[cfg(feature = "test-panics")]
             assert!(!self.panic_in_drop.load(Ordering::Relaxed), "a panic asked for by a test");

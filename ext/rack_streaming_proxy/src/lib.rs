@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod fd;
 mod fork;
+mod memory;
 mod policy;
 mod target;
 mod told;

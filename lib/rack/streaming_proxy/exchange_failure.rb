@@ -29,6 +29,18 @@ module Rack
         raise BodyError.new(error.message, **facts), cause: error
       end
 
+      # @param counts [Hash{Symbol => Integer}] how often exchanges failed, by kind; `cut` for those
+      #   that failed in mid-body
+      # @return [Hash{String => Integer}] the same by the name of the exception's class
+      def self.count_by_class(counts)
+        counts.each_with_object({}) do |(kind, times), sums|
+          next if times.zero?
+
+          name = (kind == :cut ? BodyError : CLASSES.fetch(kind, UnknownError)).name
+          sums[name] = sums.fetch(name, 0) + times
+        end
+      end
+
       def self.cause_of(kind, message, errno)
         return SystemCallError.new(nil, errno) if errno
 

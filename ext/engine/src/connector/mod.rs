@@ -56,6 +56,11 @@ impl Connector {
         }
     }
 
+    /// Whether no name is being looked up.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.resolver.is_at_rest()
+    }
+
     /// The host's addresses.
     async fn resolved(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         self.resolver.addresses(target.host(), target.port()).await.map_err(|err| {

@@ -72,6 +72,22 @@ impl Phase {
 }
 
 impl Kind {
+    /// All kinds, in their order.
+    pub(crate) const ALL: [Kind; 12] = [
+        Kind::Resolve,
+        Kind::Connect,
+        Kind::Tls,
+        Kind::Timeout,
+        Kind::Protocol,
+        Kind::Destination,
+        Kind::Overloaded,
+        Kind::RequestHead,
+        Kind::Loop,
+        Kind::RequestBody,
+        Kind::ClientGone,
+        Kind::Internal,
+    ];
+
     /// The kind as the Ruby side names it.
     pub fn name(self) -> &'static str {
         match self {

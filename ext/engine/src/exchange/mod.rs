@@ -29,6 +29,9 @@ use crate::watch::Watch;
 
 pub(crate) use task::Task;
 
+/// What an exchange takes besides what waits to be read or sent, about: its task, and hyper's buffer.
+const TASK: usize = 16 * 1024;
+
 /// What waiting for the head brought.
 #[derive(Debug)]
 pub enum HeadEvent {
@@ -65,10 +68,13 @@ pub struct Exchange {
     pub(crate) upload: Arc<Upload>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
-    pub(crate) task: AbortHandle,
+    /// Until the end is known: it keeps the runtime's descriptors open.
+    pub(crate) task: Option<AbortHandle>,
     /// Waits for the answer to the question that the reader was asked.
     pub(crate) asked: Option<oneshot::Sender<Vec<bool>>>,
     pub(crate) over: Option<Result<(), Failure>>,
+    /// Bytes of the response that may be held for the reader.
+    pub(crate) to_come: usize,
 }
 
 impl Exchange {
@@ -76,7 +82,10 @@ impl Exchange {
     pub fn head(&mut self) -> Result<HeadEvent, Failure> {
         match self.inbox.next() {
             None => Ok(HeadEvent::Again),
-            Some(Message::Head(head)) => Ok(HeadEvent::Head(head)),
+            Some(Message::Head(head)) => {
+                self.to_come = self.inbox.bound(head.body, head.length);
+                Ok(HeadEvent::Head(head))
+            }
             Some(Message::Rewind) => {
                 self.upload.begin_pass();
                 Ok(HeadEvent::Rewind)
@@ -119,6 +128,7 @@ impl Exchange {
     }
 
     fn end(&mut self, outcome: Result<(), Box<Failure>>) -> Result<(), Failure> {
+        self.task = None;
         let outcome = outcome.map_err(|failure| *failure);
         self.over = Some(outcome.clone());
         outcome
@@ -150,6 +160,11 @@ impl Exchange {
         self.watch.give(client);
     }
 
+    /// Bytes that are held for this exchange, or may come to be before its reader returns: about.
+    pub fn memory(&self) -> usize {
+        if self.over.is_some() { 0 } else { TASK + self.to_come + self.upload.memory() }
+    }
+
     /// What happened so far.
     pub fn report(&self) -> Report {
         self.ledger.lock().clone()
@@ -162,7 +177,9 @@ impl Exchange {
 
     /// Ends the exchange now: a connection that is in use is shut down, and what is held is freed.
     pub fn close(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
         self.watch.end();
         self.inbox.clear();
         self.upload.clear();

@@ -19,7 +19,7 @@ use crate::policy::Policy;
 use crate::pool::Key;
 use crate::report::Ledger;
 use crate::retry::Attempts;
-use crate::stats::Guard;
+use crate::stats::Counted;
 use crate::upload::{BodyKind, Upload};
 use crate::watch::Watch;
 
@@ -40,7 +40,7 @@ pub(crate) struct Task {
     pub(crate) upload: Arc<Upload>,
     /// Before the outbox, so that a panic drops it first: an exchange whose end is known is counted
     /// no more.
-    pub(crate) counted: Guard,
+    pub(crate) counted: Counted,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
@@ -68,8 +68,8 @@ impl Task {
         watch.end();
         self.upload.abandon();
         self.ledger.lock().bytes_up = self.upload.sent();
-        let Task { counted, mut outbox, .. } = self;
-        drop(counted);
+        let Task { counted, mut outbox, answered, .. } = self;
+        counted.end(&outcome, answered);
         outbox.end(outcome);
     }
 

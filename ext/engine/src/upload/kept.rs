@@ -35,6 +35,11 @@ impl Kept {
         self.overflowed
     }
 
+    /// Bytes that are kept.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// What to send again before what is still queued.
     pub(super) fn replay(&self) -> Vec<Piece> {
         let mut pieces = Vec::new();

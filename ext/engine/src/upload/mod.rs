@@ -202,6 +202,14 @@ impl Upload {
         self.writing.store(self.wanted.load(Ordering::Acquire), Ordering::Release);
     }
 
+    /// Bytes that are held.
+    pub(crate) fn memory(&self) -> usize {
+        match self.kind {
+            BodyKind::None => 0,
+            _ => self.queued.load(Ordering::Relaxed) + self.lock().kept.memory(),
+        }
+    }
+
     /// Frees what is held; nothing of the body is wanted any more.
     pub(crate) fn clear(&self) {
         self.abandon();

@@ -32,7 +32,7 @@ impl Stage {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let descriptors = descriptors();
-        let client = ManuallyDrop::new(Arc::new(Client::start().expect("threads")));
+        let client = ManuallyDrop::new(Arc::new(Client::start(Arc::default()).expect("threads")));
         Stage { client, runtime, descriptors, _alone: alone }
     }
 

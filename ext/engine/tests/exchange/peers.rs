@@ -139,5 +139,5 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> String {
 }
 
 pub(crate) fn client() -> Client {
-    Client::start().expect("threads")
+    Client::start(Arc::default()).expect("threads")
 }
