@@ -9,13 +9,15 @@ class NginxProcess
   attr_reader :port, :directory
 
   # @param authority [TestAuthority, nil] that vouches for it; without one it speaks no TLS
-  def initialize(authority: nil)
+  # @param more [String] further lines of its server
+  def initialize(authority: nil, more: "")
     @directory = Dir.mktmpdir("streaming-proxy-nginx")
     FileUtils.mkdir_p(File.join(directory, "files"))
     @port, @http2_port, @tls_port = Array.new(3) do
       TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     end
     @authority = authority
+    @more = more
     certify if authority
     File.write(File.join(directory, "nginx.conf"), configuration)
     @pid = Process.spawn("nginx", "-p", directory, "-c", "nginx.conf", %i[out err] => log)
@@ -92,6 +94,7 @@ class NginxProcess
           location = /protocol { return 200 "$server_protocol $connection $host"; }
           location = /teapot { return 418 "short and stout"; }
           location = /empty { return 204; }
+          #{@more}
         }
       }
     TEXT

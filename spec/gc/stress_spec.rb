@@ -1,0 +1,27 @@
+# frozen_string_literal: true
+
+# Ruby collects garbage, and with it whatever the extension does not hold as it should, at each
+# allocation.
+RSpec.describe "Under GC.stress" do
+  script = File.join(RubyProcess::ROOT, "dev/memcheck/exchanges.rb")
+  kinds = File.read(script)[/^class Exchanges$.*?^  private$/m].scan(/^  def (?!initialize)(\w+)/)
+
+  let(:upstream) { keep BorderUpstream.start }
+
+  define_method(:run) do |kind, stress|
+    process = keep(RubyProcess.new(script, upstream.url(""), kind, env: { "STRESS" => stress }))
+    process.wait(within: 50)
+    process.output.ended?(within: 5)
+    process.output.to_s
+  end
+
+  kinds.flatten.each do |kind|
+    it "#{kind} are what they are without" do
+      expect(run(kind, "young")).to eq("#{kind} true\n")
+    end
+  end
+
+  it "that looks at all objects, forgotten exchanges are what they are without" do
+    expect(run("forgotten", "all")).to eq("forgotten true\n")
+  end
+end
