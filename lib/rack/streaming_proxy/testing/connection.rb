@@ -73,9 +73,7 @@ module Rack
         end
 
         def after_piece
-          return close if @ended
-
-          send_next if @eager && @response.status >= 500
+          send_next if @eager && !@ended && @response.status >= 500
         end
 
         def send_next

@@ -73,15 +73,11 @@ module Rack
           return [["Content-Length", @body.sum(&:bytesize)]] if
             @body.is_a?(Array) && @body.all?(String)
 
-          @chunked = body?
+          @chunked = true
           [%w[Transfer-Encoding chunked]]
         end
 
-        def body? = ![204, 304].include?(@status) && @request.http_method != "HEAD"
-
         def next_of_body
-          return unless body?
-
           @pieces ||= @body.to_enum(:each)
           loop do
             piece = @pieces.next
