@@ -132,7 +132,7 @@ RSpec.describe Rack::StreamingProxy::Testing, "in threads and processes" do
       testing.stub(/./) { [200, {}, ["a"]] }
       idle = -> { Rack::StreamingProxy.stats[:idle_connections] }
       before = idle.call
-      bodies = Array.new(20) { app.call(env_for).last.tap { |body| body.each { nil } } }
+      bodies = Array.new(20) { app.call(env_for).last.tap { |body| body.each(&:itself) } }
       expect(all_ended).to be(true)
       expect(idle.call).to be <= before
       bodies.each(&:close)

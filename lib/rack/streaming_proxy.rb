@@ -20,6 +20,7 @@ require_relative "streaming_proxy/response"
 require_relative "streaming_proxy/proxy"
 require_relative "streaming_proxy/railtie" if defined?(Rails::Railtie)
 
+# The gem rack's namespace, in which this library lives.
 module Rack
   # A streaming reverse proxy inside a Rack application: {Proxy} is the middleware.
   module StreamingProxy
