@@ -1,54 +1,47 @@
 # frozen_string_literal: true
 
-# A minimal Rails application in a directory of its own, with an initializer of the spec's choice.
-class RailsApplication
-  FILES = {
-    "config/application.rb" => <<~RUBY,
-      require "logger"
-      require "rails"
-      require "action_controller/railtie"
-      %<early>s
+require "tmpdir"
+require "fileutils"
 
-      module YourRailsApp
-        class Application < Rails::Application
-          config.load_defaults 6.1
-          config.eager_load = true
-          config.hosts.clear
-          config.secret_key_base = "not secret"
-          config.logger = ActiveSupport::Logger.new($stdout, formatter: proc { |*, text| text + "\\n" })
-        end
-      end
-    RUBY
-    "config/environment.rb" => <<~RUBY,
-      require_relative "application"
-      Rails.application.initialize!
-    RUBY
-    "config/routes.rb" => <<~RUBY,
-      Rails.application.routes.draw do
-        get "/settings", to: proc { [200, {}, [Rails.application.config.streaming_proxy.to_h.except(:logger).inspect]] }
-        get "/middleware", to: proc { [200, {}, [Rails.application.middleware.map(&:name).join("\\n")]] }
-        match "*any", via: :all, to: proc { [200, {}, ["from Rails"]] }
-      end
-    RUBY
-    "config.ru" => <<~RUBY
-      $stdout.sync = true
-      require_relative "config/environment"
-      run Rails.application
-    RUBY
-  }.freeze
+# A copy of the Rails application in spec/rails, with an initializer of the spec's choice.
+class RailsApplication
+  SOURCE = File.expand_path("../rails/application", __dir__)
+  INITIALIZER = "config/initializers/streaming_proxy.rb"
 
   attr_reader :directory
 
-  # @param initializer [String] text of config/initializers/streaming_proxy.rb
-  # @param early [String] what config/application.rb requires before the application is defined
-  def initialize(initializer, early: "")
+  # @param initializer [String, nil] text of config/initializers/streaming_proxy.rb
+  # @param files [Hash{String => String}] further files, by their paths in the application
+  def initialize(initializer = nil, files: {})
     @directory = Dir.mktmpdir("streaming-proxy-rails")
-    FILES.each { |path, text| write(path, text.sub("%<early>s") { early }) }
-    write("config/initializers/streaming_proxy.rb", initializer)
+    FileUtils.cp_r("#{SOURCE}/.", directory)
+    write(INITIALIZER, initializer) if initializer
+    files.each { |path, text| write(path, text) }
+    age
   end
 
   def rackup
-    File.join(directory, "config.ru")
+    path("config.ru")
+  end
+
+  def path(name)
+    File.join(directory, name)
+  end
+
+  def write(name, text)
+    FileUtils.mkdir_p(File.dirname(path(name)))
+    File.write(path(name), text)
+  end
+
+  # Runs `bin/rails` as a user does.
+  # @return [String] what it writes
+  def rails(*arguments, env: {})
+    process = RubyProcess.new("bin/rails", *arguments, directory:, env:)
+    process.wait(within: 40) or raise "bin/rails #{arguments.join(" ")} did not end"
+    process.output.ended?(within: 5)
+    process.output.to_s
+  ensure
+    process&.stop(signal: "KILL")
   end
 
   def stop
@@ -57,9 +50,9 @@ class RailsApplication
 
   private
 
-  def write(path, text)
-    file = File.join(directory, path)
-    FileUtils.mkdir_p(File.dirname(file))
-    File.write(file, text)
+  # What is written later is newer for sure: by its time Rails notices that a file has changed.
+  def age
+    FileUtils.touch(Dir.glob("**/*", base: directory).map { |name| path(name) },
+                    mtime: Time.now - 3600)
   end
 end

@@ -190,8 +190,8 @@ impl Exchange {
             for attempt in report.attempts {
                 attempts.push((
                     attempt.reused,
-                    attempt.connect.as_secs_f64(),
-                    attempt.head.as_secs_f64(),
+                    attempt.connect().as_secs_f64(),
+                    attempt.head().as_secs_f64(),
                     attempt.status,
                     attempt.error,
                 ))?;

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "buffering"
+require_relative "reloading"
 
 module Rack
   module StreamingProxy
@@ -12,13 +13,13 @@ module Rack
 
       # @param session [Session]
       # @param server [Server::Generic]
-      # @param log [Log]
+      # @param instrumentation [Instrumentation]
       # @param response [Response]
       # @param framed [Boolean] whether chunked framing is ours to write
-      def initialize(session, server, log, response, framed)
+      def initialize(session, server, instrumentation, response, framed)
         @session = session
         @server = server
-        @log = log
+        @instrumentation = instrumentation
         @response = response
         @framed = framed
       end
@@ -27,14 +28,11 @@ module Rack
       #
       # @yieldparam chunk [String] binary, at most 256 KiB and its framing
       # @raise [BodyError] if the upstream's response was cut short
-      def each
+      def each(&block)
         raise BodyError, "the body is closed" if @closed
 
-        Buffering.notice(@response, @log)
-        while (chunk = @session.read)
-          yield @framed ? "#{chunk.bytesize.to_s(16)}\r\n".b << chunk << "\r\n" : chunk
-        end
-        yield LAST_CHUNK if @framed
+        Buffering.notice(@response, @instrumentation)
+        Reloading.permit { pass_on(&block) }
         @whole = true
       rescue BodyError => e
         @failure = e
@@ -56,14 +54,21 @@ module Rack
 
       private
 
+      def pass_on
+        while (chunk = @session.read)
+          yield @framed ? "#{chunk.bytesize.to_s(16)}\r\n".b << chunk << "\r\n" : chunk
+        end
+        yield LAST_CHUNK if @framed
+      end
+
       # The last thing that is done. A logger that raises must not hide from the server that the
       # body was cut short.
       def finish
         @response.complete if @whole
-        report = @session.report
-        return @log.failed(@failure, @response.status, report) if @failure
+        status, report = @response.status, @session.report
+        return @instrumentation.failed(@failure, status, report) if @failure
 
-        @log.finish(@response.status, report, abandoned: !@whole)
+        @instrumentation.finish(status, report, complete: @whole || false)
       rescue StandardError => e
         warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end

@@ -18,7 +18,7 @@ module Rack
       # Looks at the callers of the first `each` that could be collected.
       #
       # @param response [Response]
-      # @param log [Log]
+      # @param log [#warn]
       def self.notice(response, log)
         return if @looked || RackHeaders::RACK3 || !(response.length.nil? || response.digestible?)
 

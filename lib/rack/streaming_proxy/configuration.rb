@@ -60,6 +60,17 @@ module Rack
           settings.to_h.transform_values { |value| kept(value) }.freeze
         end
 
+        # @param headers [Hash{String => String, Array<String>, nil}]
+        # @param given_by [Symbol] the setting that has brought them
+        # @raise [ConfigurationError] for one that is not to be sent
+        # @api private
+        def check_headers(headers, given_by)
+          return if Settings::ALL[:headers].check.call(headers)
+
+          raise ConfigurationError, "#{given_by}: #{readable(:headers, headers)} will not do; it " \
+                                    "takes #{Settings::ALL[:headers].takes}"
+        end
+
         # @param value [Object] what somebody wrote
         # @return [String] the same for people, without credentials, in at most 200 bytes; of an
         #   object that may hold anything, its class

@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
 require_relative "error_response"
+require_relative "instrumentation"
 require_relative "local_answer"
+require_relative "request_headers"
 
 module Rack
   module StreamingProxy
@@ -9,9 +11,6 @@ module Rack
     # went wrong. Made by {Proxy} for each proxied request.
     # @api private
     class Forwarder
-      NOTHING = [[], 0, 0].freeze
-      private_constant :NOTHING
-
       # @param target [Target]
       # @param rack_request [Rack::Request]
       # @param settings [Configuration]
@@ -20,7 +19,7 @@ module Rack
         @rack_request = rack_request
         @settings = settings
         @server = Server.for(rack_request.env)
-        @log = Log.new(settings, "#{rack_request.request_method} #{target}")
+        @instrumentation = Instrumentation.new(settings, rack_request.request_method, target)
       end
 
       # Blocks until the upstream's head is here.
@@ -28,6 +27,7 @@ module Rack
       # @return [Array(Integer, Hash, #each)]
       # @raise [HttpServerError] under `raise_on_5xx`
       # @raise [UpstreamError, RequestError] under `raise_on_error`
+      # @raise [StandardError] what a callable of the application raises
       def call
         return refused_tunnel if @rack_request.request_method == "CONNECT"
 
@@ -50,23 +50,27 @@ module Rack
       end
 
       def answer
+        @instrumentation.start
         @request = Request.new(@target, @rack_request, @server)
-        @log.start(@request.fields)
-        local = LocalAnswer.to(@request, @settings) or return exchange
-
-        @log.finish(local.first, NOTHING)
-        local
-      rescue Error => e
-        @log.failed(e, e.status, @session&.report || NOTHING)
+        @instrumentation.sending(@request.fields)
+        answer = LocalAnswer.to(@request, @settings)
+        answer&.then { |status,| @instrumentation.finish(status) }
+        answer ||= exchange
+      rescue StandardError => e
+        @instrumentation.failed(e, (e.status if e.is_a?(Error)), @session&.report)
         raise
+      ensure
+        # A thread that was killed, or told of a timeout by what is no StandardError.
+        @instrumentation.finish(nil, @session&.report, complete: false) unless answer
       end
 
       def exchange
+        @settings = RequestHeaders.told(@request, @settings)
         open_session
         head = @session.head { |fields| early_hints(fields) }
-        @log.head(head, @session.report)
+        @instrumentation.head(head, @session.report)
         refuse_5xx(head.first)
-        response = Response.new(head, @session, @server, @log,
+        response = Response.new(head, @session, @server, @instrumentation,
                                 on_complete: @settings.on_complete).to_a
       ensure
         @session&.close unless response
@@ -76,7 +80,7 @@ module Rack
       def early_hints(fields)
         @server.early_hints&.call(RackHeaders.from(fields, nil))
       rescue StandardError => e
-        @log.warn("rack.early_hints failed: #{e.class}: #{e.message}")
+        @instrumentation.warn("rack.early_hints failed: #{e.class}: #{e.message}")
       end
 
       # A thread that is killed here must not lose an exchange that nobody closes. Nothing waits.

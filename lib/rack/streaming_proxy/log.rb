@@ -14,45 +14,42 @@ module Rack
       USER = %r{//[^/\s@]*@}n
       URL = /\A(?:location|referer|content-location)\z/i
 
-      # @param configuration [Configuration]
-      # @param subject [String] method and URL, without credentials and query
-      def initialize(configuration, subject)
-        @logger = configuration.logger
-        @verbose = configuration.log_verbosity == :high
-        @subject = subject
-        @started = clock
+      # @param logger [Object] the setting `logger`
+      # @param verbosity [Symbol] the setting `log_verbosity`
+      def initialize(logger, verbosity = :low)
+        @logger = logger
+        @verbose = verbosity == :high
       end
 
-      def start(fields)
-        write(:info, "Starting proxy request to: #{@subject}")
+      # @param payload [Hash] of the event `request.streaming_proxy`
+      # @param fields [Array] the client's header fields
+      def starting(payload, fields)
+        write(:info, "Starting proxy request to: #{subject(payload)}")
         headers("Proxy request headers", fields)
       end
 
       # @param head [Array] `[status, fields, length or nil, body?]`
-      # @param report [Array] `[attempts, bytes_up, bytes_down]`
-      def head(head, report)
+      def head(head)
         status, fields, length = head
-        retries(report)
-        @retries_told = true
         fields += [["content-length", length]] if length
         headers("Proxy response headers (#{status})", fields)
       end
 
-      # @param report [Array]
-      # @param abandoned [Boolean] whether nobody wanted the rest of the body
-      def finish(status, report, abandoned: false)
-        rest = ": the body was not read to its end" if abandoned
-        write(:info, "Finishing proxy request to: #{@subject} (#{facts(status, report)})#{rest}")
+      # @param payload [Hash] of the event `retry.streaming_proxy`
+      def retrying(payload)
+        status, message, attempt = payload.values_at(:status, :message, :attempt)
+        got = status ? "Got #{status}" : "Failed (#{message})"
+        write(:info, "#{got}, retrying (Retry ##{attempt}) #{subject(payload)}")
       end
 
-      # @param error [Failure]
-      # @param status [Integer] what the client sees
-      # @param report [Array]
-      def failed(error, status, report)
-        retries(report) unless @retries_told
-        level = error.status == ClientGone::STATUS ? :info : :error
-        facts = facts(status, report)
-        write(level, "Failed proxy request to: #{@subject} (#{facts}): #{error.message}")
+      # @param payload [Hash] of the event `request.streaming_proxy`
+      # @param seconds [Float] since its start
+      def finished(payload, seconds)
+        about = "proxy request to: #{subject(payload)} (#{facts(payload, seconds)})"
+        error = payload[:exception_object]
+        return write(level(error), "Failed #{about}: #{reason(error)}") if error
+
+        write(:info, "Finishing #{about}#{rest(payload)}")
       end
 
       def warn(message)
@@ -61,11 +58,19 @@ module Rack
 
       private
 
-      def retries(report)
-        report.first[0...-1].each.with_index(1) do |(*, status, error), number|
-          got = status ? "Got #{status}" : "Failed (#{error})"
-          write(:info, "#{got}, retrying (Retry ##{number}) #{@subject}")
-        end
+      def subject(payload) = "#{payload[:method]} #{payload[:url]}"
+
+      def level(error)
+        error.is_a?(Failure) && error.status == ClientGone::STATUS ? :info : :error
+      end
+
+      # What an exception of the application says is its own matter.
+      def reason(error) = error.is_a?(Failure) ? error.message : error.class.name
+
+      def rest(payload)
+        return if payload[:complete]
+
+        payload[:status] ? ": the body was not read to its end" : ": given up before its head"
       end
 
       def headers(title, fields)
@@ -86,15 +91,11 @@ module Rack
         @logger.public_send(level, line.gsub(/[[:cntrl:]]+/, " "))
       end
 
-      def facts(status, report)
-        attempts, _up, down = report
-        tries = attempts.size == 1 ? "1 attempt" : "#{attempts.size} attempts"
-        milliseconds = ((clock - @started) * 1000).round
-        "status #{status}, #{down} bytes, #{milliseconds} ms, #{tries}"
-      end
-
-      def clock
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      def facts(payload, seconds)
+        status, down, attempts = payload.values_at(:status, :bytes_down, :attempts)
+        tries = attempts == 1 ? "1 attempt" : "#{attempts} attempts"
+        ["status #{status || "none"}", "#{down} bytes", "#{(seconds * 1000).round} ms", tries]
+          .join(", ")
       end
     end
   end

@@ -94,6 +94,8 @@ module Rack
         #   @return [Symbol, String, Array, #call]
         # @!attribute [rw] allow_trace
         #   @return [Boolean]
+        # @!attribute [rw] on_request
+        #   @return [#call, nil]
         # @!attribute [rw] on_complete
         #   @return [#call, nil]
         Settings::ALL.each_key do |name|

@@ -50,8 +50,11 @@ module Rack
       def fields
         @fields ||= begin
           fields = @env.filter_map { |key, value| field(key, value.to_s) if header?(key) }
-          type = @env["CONTENT_TYPE"]
-          type.to_s.empty? ? fields : fields.push(["Content-Type", type])
+          DERIVED.each do |key, name|
+            value = @env[key].to_s
+            fields.push([name, value]) unless value.empty?
+          end
+          fields
         end
       end
 
@@ -89,7 +92,10 @@ module Rack
       # Not the client's headers: what the server derives from the request line, and the lengths,
       # which are computed.
       NOT_HEADERS = %w[HTTP_HOST HTTP_VERSION HTTP_CONTENT_LENGTH HTTP_CONTENT_TYPE].freeze
-      private_constant :NOT_HEADERS
+      # What servers and Rails keep elsewhere: Rails has its own request id, made of the client's.
+      DERIVED = { "CONTENT_TYPE" => "Content-Type",
+                  "action_dispatch.request_id" => "X-Request-Id" }.freeze
+      private_constant :NOT_HEADERS, :DERIVED
 
       # RFC 9112 section 3.2: what is not one host is refused, also where it would not count.
       def check_hosts(field, named)
@@ -117,6 +123,7 @@ module Rack
 
       def header?(key)
         return @server.expects_continue? if key == "HTTP_EXPECT"
+        return !@env["action_dispatch.request_id"] if key == "HTTP_X_REQUEST_ID"
 
         key.start_with?("HTTP_") && !NOT_HEADERS.include?(key)
       end

@@ -16,14 +16,14 @@ module Rack
       # @param head [Array] `[status, fields, length or nil, body?]`
       # @param session [Session]
       # @param server [Server::Generic]
-      # @param log [Log]
+      # @param instrumentation [Instrumentation]
       # @param on_complete [#call, nil] gets this response when its body has ended whole
-      def initialize(head, session, server, log, on_complete: nil)
+      def initialize(head, session, server, instrumentation, on_complete: nil)
         @on_complete = on_complete
         @status, @fields, @length, @has_body = head
         @session = session
         @server = server
-        @log = log
+        @instrumentation = instrumentation
       end
 
       # @return [Array(Integer, Hash, #each)] status, headers, body
@@ -34,7 +34,7 @@ module Rack
         framed = @server.frames?(@length)
         headers = self.headers
         headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framed
-        [@status, headers, Body.new(@session, @server, @log, self, framed)]
+        [@status, headers, Body.new(@session, @server, @instrumentation, self, framed)]
       end
 
       # The fields that came behind the body (RFC 9110 section 6.5), without those that may not
@@ -51,7 +51,7 @@ module Rack
       def complete
         @on_complete&.call(self)
       rescue StandardError => e
-        @log.warn("on_complete failed: #{e.class}: #{e.message}")
+        @instrumentation.warn("on_complete failed: #{e.class}: #{e.message}")
       end
 
       # @return [Boolean] whether Rack 2's Rack::ETag would collect this response
@@ -78,7 +78,7 @@ module Rack
       def bodiless
         @session.close
         complete
-        @log.finish(@status, @session.report)
+        @instrumentation.finish(@status, @session.report)
         [].each
       end
     end

@@ -68,6 +68,7 @@ module Rack
                                                    "of addresses, networks and host names, or " \
                                                    "what responds to call", DESTINATIONS),
         Setting.new(:allow_trace, true, "true or false", FLAG),
+        Setting.new(:on_request, nil, "what responds to call, or nil", CALLABLE),
         Setting.new(:on_complete, nil, "what responds to call, or nil", CALLABLE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze
 

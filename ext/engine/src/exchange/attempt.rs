@@ -1,7 +1,7 @@
 //! One attempt: a connection, the request on it, the response's head.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Request, Response, Uri, Version};
@@ -15,7 +15,6 @@ use crate::error::{Failure, Kind, Phase, TransportError};
 use crate::framing::{self, Framing};
 use crate::headers;
 use crate::pool::{Checkout, Slot};
-use crate::report::{Attempt, Ledger};
 use crate::upload::UploadBody;
 
 /// A response whose head has been read and found sound.
@@ -38,18 +37,6 @@ pub(super) struct Lost {
     pub(super) unsent: bool,
 }
 
-/// What is reported of an attempt at its end, which may be that the exchange is given up.
-struct Entry {
-    ledger: Ledger,
-    attempt: Attempt,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.ledger.lock().attempts.push(std::mem::take(&mut self.attempt));
-    }
-}
-
 impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
         Lost { failure, stale: false, unsent: false }
@@ -59,24 +46,18 @@ impl From<Failure> for Lost {
 impl Task {
     /// Sends the request once; `fresh` asks for a connection that no request has been sent on.
     pub(super) async fn attempt(&mut self, fresh: bool) -> Result<Answer, Lost> {
-        let started = Instant::now();
-        let mut entry = Entry { ledger: self.ledger.clone(), attempt: Attempt::default() };
-        let attempt = &mut entry.attempt;
-        let connection = self.connection(fresh).await;
-        attempt.connect = started.elapsed();
-        let result = match connection {
+        self.ledger.begin();
+        let result = match self.connection(fresh).await {
             Ok(connection) => {
-                attempt.reused = connection.is_reused();
+                self.ledger.connected(connection.is_reused());
                 self.send(connection).await
             }
             Err(failure) => Err(failure.into()),
         };
-        attempt.head = started.elapsed().saturating_sub(attempt.connect);
-        match &result {
-            Ok(answer) => attempt.status = Some(answer.response.status().as_u16()),
-            Err(lost) => attempt.error = Some(lost.failure.to_string()),
-        }
-        self.ledger.lock().bytes_up = self.upload.sent();
+        self.ledger.ended(match &result {
+            Ok(answer) => Ok(answer.response.status().as_u16()),
+            Err(lost) => Err(lost.failure.to_string()),
+        });
         result
     }
 

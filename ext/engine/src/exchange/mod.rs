@@ -167,7 +167,7 @@ impl Exchange {
 
     /// What happened so far.
     pub fn report(&self) -> Report {
-        self.ledger.lock().clone()
+        Report { bytes_up: self.upload.sent(), ..self.ledger.lock().clone() }
     }
 
     /// The trailer fields of a response that has ended whole.

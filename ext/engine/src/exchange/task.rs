@@ -67,7 +67,6 @@ impl Task {
         // What watched the client is dropped here, before the reader hears of the end.
         watch.end();
         self.upload.abandon();
-        self.ledger.lock().bytes_up = self.upload.sent();
         let Task { counted, mut outbox, answered, .. } = self;
         counted.end(&outcome, answered);
         outbox.end(outcome);

@@ -67,7 +67,7 @@ fn st9_the_body_goes_up_when_the_upstream_asks_for_it() {
     assert_eq!(reader.body().0, b"body");
     let report = reader.exchange.report();
     // A second is what an upstream that does not ask is given.
-    assert!(report.attempts[0].head.as_millis() < 900, "{report:?}");
+    assert!(report.attempts[0].head().as_millis() < 900, "{report:?}");
 }
 
 #[test]

@@ -1,0 +1,30 @@
+# frozen_string_literal: true
+
+require "rails/generators/base"
+
+module StreamingProxy
+  module Generators
+    # `rails g streaming_proxy:install`: writes `config/initializers/streaming_proxy.rb`. One that
+    # is there already is left alone, unless `--force` is given.
+    class InstallGenerator < ::Rails::Generators::Base
+      INITIALIZER = "config/initializers/streaming_proxy.rb"
+      private_constant :INITIALIZER
+
+      source_root ::File.expand_path("templates", __dir__)
+      desc "Writes #{INITIALIZER}, which inserts Rack::StreamingProxy::Proxy."
+
+      # Writes the initializer.
+      def copy_initializer
+        copy_file "streaming_proxy.rb", INITIALIZER, skip: true
+      end
+
+      # Says what is left to do.
+      def say_what_is_next
+        return unless behavior == :invoke
+
+        say "Return the URL of an upstream from the block in #{INITIALIZER}; until then every " \
+            "request goes to your application, as before."
+      end
+    end
+  end
+end

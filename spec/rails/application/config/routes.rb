@@ -1,0 +1,9 @@
+# frozen_string_literal: true
+
+Rails.application.routes.draw do
+  get "/settings", to: "inspection#settings"
+  get "/middleware", to: "inspection#middleware"
+  get "/greeting", to: "greetings#show"
+  resource :session, only: %i[new create show]
+  match "*any", via: :all, to: "pages#show"
+end
