@@ -55,6 +55,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     max_header_bytes: [0, 122_881, "1", nil, 1.5],
     max_interim_responses: [-1, "1", nil, 1.5, 1 << 31],
     allow_trace: [nil, "false", 0, :no],
+    on_request: ["puts", :puts, 5, true, []],
     on_complete: ["puts", :puts, 5, true, []]
   }
 

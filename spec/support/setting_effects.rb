@@ -24,7 +24,8 @@ module SettingEffects
     client_key: :client_key, min_tls_version: "1.3", allow_trace: false,
     allow_destinations: :public,
     max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
-    max_interim_responses: 1, on_complete: LimitEffects::COMPLETED.method(:push)
+    max_interim_responses: 1, on_request: ->(headers) { headers["X-Told"] = "yes" },
+    on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze
   # Values that are made when they are needed.
   MADE = { authority: ->(example) { example.authority.file },
@@ -65,6 +66,10 @@ module SettingEffects
 
   def effect_of_headers(app)
     expect(head_sent_by(app)["x-set"]).to eq("yes")
+  end
+
+  def effect_of_on_request(app)
+    expect(head_sent_by(app)["x-told"]).to eq("yes")
   end
 
   def effect_of_preserve_host(app)

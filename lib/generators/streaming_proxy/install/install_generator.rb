@@ -2,7 +2,9 @@
 
 require "rails/generators/base"
 
+# Where Rails looks for the generators of `rails g streaming_proxy:...`.
 module StreamingProxy
+  # The generators; loaded by Rails when it is asked for one.
   module Generators
     # `rails g streaming_proxy:install`: writes `config/initializers/streaming_proxy.rb`. One that
     # is there already is left alone, unless `--force` is given.
