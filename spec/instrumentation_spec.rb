@@ -82,7 +82,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
 
     it "is finished when the body is closed, not before, and once" do
       _, _, body = proxy.call(env_for)
-      body.each { |chunk| chunk }
+      body.each(&:itself)
       expect(requests.events).to be_empty
       2.times { body.close }
       expect(payload[:complete]).to be(true)
@@ -128,11 +128,11 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
   describe "on failures" do
     def expect_failure(status:, error:, raised: error)
       expect(payload).to include(status:, error: "Rack::StreamingProxy::#{error}", complete: false)
-      expect(payload[:exception_object].class.name).to eq("Rack::StreamingProxy::#{raised}")
-      expect(payload[:exception])
-        .to eq([payload[:exception_object].class.name, payload[:exception_object].message])
-      expect(errors.payloads).to match([include(payload.slice(:method, :upstream, :url, :status,
-                                                              :error, :exception))])
+      name, message = payload[:exception]
+      expect(name).to eq("Rack::StreamingProxy::#{raised}")
+      expect(payload[:exception_object]).to have_attributes(class: Object.const_get(name), message:)
+      told = payload.slice(:method, :upstream, :url, :status, :error, :exception, :exception_object)
+      expect(errors.payloads).to match([include(told)])
     end
 
     it "tells which, with the status that the client sees" do
@@ -176,7 +176,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
   describe "when the client or the thread is gone" do
     it "is finished by a server that gives up in mid-body" do
       _, _, body = proxy(silent_upstream.url).call(env_for)
-      expect { body.each { raise Errno::EPIPE } }.to raise_error(Errno::EPIPE)
+      leave = ->(_chunk) { raise Errno::EPIPE }
+      expect { body.each(&leave) }.to raise_error(Errno::EPIPE)
       body.close
       expect(payload).to include(status: 200, bytes_down: 3, complete: false)
       expect(errors.events).to be_empty
@@ -236,9 +237,9 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
       count = 0
       failing = serving { (count += 1) < 3 ? [503, {}, ""] : [200, {}, ""] }
       fetch(proxy(failing.url("/a?b"), num_retries_on_5xx: 5, retry_delay: 0))
-      expect(retries.payloads.map { |payload| payload.slice(:attempt, :status, :message, :url) })
-        .to eq([1, 2].map { |attempt| { attempt:, status: 503, message: nil, url: failing.url("/a") } })
-      expect(retries.payloads.map { |payload| payload[:reused] }).to eq([false, true])
+      expect(retries.payloads.map { |payload| payload.values_at(:attempt, :status, :reused) })
+        .to eq([[1, 503, false], [2, 503, true]])
+      expect(retries.payloads).to all(include(message: nil, url: failing.url("/a")))
       expect(retries.payloads.flat_map { |payload| payload[:timings].values }).to all(be_a(Float))
       expect(payload).to include(attempts: 3, status: 200)
     end

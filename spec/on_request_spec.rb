@@ -63,7 +63,8 @@ RSpec.describe "The setting on_request" do
     calls = 0
     count = 0
     failing = serving { (count += 1) < 3 ? [503, {}, ""] : [200, {}, ""] }
-    fetch(bare(on_request: ->(_) { calls += 1 }, num_retries_on_5xx: 2, retry_delay: 0) { failing.url })
+    on_request = ->(_) { calls += 1 }
+    fetch(bare(on_request:, num_retries_on_5xx: 2, retry_delay: 0) { failing.url })
     expect([calls, failing.requests.size]).to eq([1, 3])
   end
 
@@ -94,8 +95,8 @@ RSpec.describe "The setting on_request" do
     "a name that is none" => { "X A" => "a" }, "a number" => { "X-A" => 5 } }.each do |what, fields|
     it "is refused #{what}, with a ConfigurationError that names the field", id: "HH1" do
       app = bare(on_request: ->(headers) { headers.update(fields) }) { upstream.url }
-      expect { fetch(app) }
-        .to raise_error(Rack::StreamingProxy::ConfigurationError, /\Aon_request: the header "#{fields.keys.first}"/i)
+      message = /\Aon_request: the header "#{fields.keys.first}"/i
+      expect { fetch(app) }.to raise_error(Rack::StreamingProxy::ConfigurationError, message)
       expect(upstream.connections).to be_empty
     end
   end

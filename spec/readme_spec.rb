@@ -154,10 +154,11 @@ RSpec.describe "The README" do
     once do
       @ticks = EventQueue.new("tick")
       @upstream = start_upstream { |connection| converse(connection) }
-      application = keep(RailsApplication.new(live(:rails, @upstream), files: { "config/gems.rb" => <<~RUBY }))
+      files = { "config/require_gems.rb" => <<~RUBY }
         require "rack-streaming-proxy"
         Rack::StreamingProxy::Proxy.retry_delay = 0.01
       RUBY
+      application = keep(RailsApplication.new(live(:rails, @upstream), files:))
       @server = start_puma(application.rackup, env: { "RAILS_ENV" => "production" })
     end
 

@@ -38,14 +38,14 @@ RSpec.describe "The proxy's errors in a Rails application" do
 
   it "have the status that the application has given them, wherever it says so" do
     mapping = '"Rack::StreamingProxy::ConnectError" => :service_unavailable'
-    ways = { "config/initializers/a_mapping.rb" => <<~DIRECT, "config/gems.rb" => <<~SETTING }
-      ActionDispatch::ExceptionWrapper.rescue_responses.merge!(#{mapping})
-    DIRECT
+    direct = "ActionDispatch::ExceptionWrapper.rescue_responses.merge!(#{mapping})"
+    setting = <<~RUBY
       require "rack-streaming-proxy"
       ActiveSupport.on_load(:before_configuration) do
         config.action_dispatch.rescue_responses = { #{mapping} }
       end
-    SETTING
+    RUBY
+    ways = { "config/initializers/a_mapping.rb" => direct, "config/require_gems.rb" => setting }
     ways.each do |file, text|
       server = start(raising, refused, files: { file => text })
       expect(get(server, "/search").status).to eq(503)

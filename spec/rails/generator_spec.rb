@@ -28,7 +28,7 @@ RSpec.describe "rails g streaming_proxy:install" do
   it "writes an example that streams from an upstream once it is taken out of its comment" do
     upstream = serving { |request| [200, {}, "upstream #{request.head.target}"] }
     generate
-    text = File.read(initializer_file).sub(/^ +nil\n/, "").sub(/# ("http:.*)/, "\\1")
+    text = File.read(initializer_file).gsub(/# (if|  "http|end)/, "\\1")
     File.write(initializer_file, text.sub("http://files.internal", upstream.url("")))
     server = start_puma(application.rackup, env: { "RAILS_ENV" => "production" })
     expect(get(server, "/files/a?b=c").body).to eq("upstream /files/a?b=c")

@@ -26,7 +26,7 @@ RSpec.describe "A Rails application's initializer" do
   RUBY
 
   context "with the text of the 2.x README, word for word" do
-    { "that requires the gem itself" => { "config/gems.rb" => "" },
+    { "that requires the gem itself" => { "config/require_gems.rb" => "" },
       "after Bundler has required it" => {} }.each do |how, files|
       it "boots, with the settings given and the middleware last, #{how}" do
         server = start_rails(readme, files:)
@@ -46,10 +46,9 @@ RSpec.describe "A Rails application's initializer" do
   end
 
   it "is obeyed in full where the gem is first required in it" do
-    server = start_rails(initializer("config.streaming_proxy.raise_on_error = true", block: <<~RUBY),
-      "http://127.0.0.1:#{closed_port}/" if request.path == "/search"
-    RUBY
-                         files: { "config/gems.rb" => "" })
+    block = %("http://127.0.0.1:#{closed_port}/" if request.path == "/search")
+    text = initializer("config.streaming_proxy.raise_on_error = true", block:)
+    server = start_rails(text, files: { "config/require_gems.rb" => "" })
     expect(get(server, "/search").status).to eq(502)
     lines = server.output.lines.grep(/Failed proxy request/)
     expect(lines).to match([/\A\[[\h-]+\] \[Rack::StreamingProxy\].*refused/])

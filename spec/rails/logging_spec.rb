@@ -18,10 +18,11 @@ RSpec.describe "The proxy's log lines in a Rails application" do
   it "go to Rails.logger with its tags, one line for the start and one for the end" do
     server = start_rails(initializer, upstream:)
     get(server, "/search?secret=1", "X-Request-Id" => "id-1")
-    url = Regexp.escape(upstream.url("/search"))
-    expect(ours(server, 2))
-      .to match([%r{\A\[id-1\] \[Rack::StreamingProxy\] Starting proxy request to: GET #{url}$},
-                 %r{\A\[id-1\] \[Rack::StreamingProxy\] Finishing proxy request to: GET #{url} \(status 200, 7 bytes, \d+ ms, 1 attempt\)$}])
+    about = "proxy request to: GET #{upstream.url("/search")}"
+    lines = ours(server, 2).map { |line| line.sub(/\d+ ms/, "0 ms") }
+    expect(lines).to eq(["[id-1] [Rack::StreamingProxy] Starting #{about}",
+                         "[id-1] [Rack::StreamingProxy] Finishing #{about} " \
+                         "(status 200, 7 bytes, 0 ms, 1 attempt)"])
     expect(server.output.to_s.scan("Finishing").size).to eq(1)
   end
 
@@ -77,7 +78,7 @@ RSpec.describe "The proxy's log lines in a Rails application" do
   end
 
   it "can be taken over by a subscriber of the application's own" do
-    server = start_rails(initializer, upstream:, files: { "config/initializers/z_lines.rb" => <<~RUBY })
+    lines = { "config/initializers/z_lines.rb" => <<~RUBY }
       class YourLines < Rack::StreamingProxy::LogSubscriber
         def request(event)
           info "mine \#{event.payload[:status]} \#{event.payload[:bytes_down]}"
@@ -88,6 +89,7 @@ RSpec.describe "The proxy's log lines in a Rails application" do
         YourLines.attach_to :streaming_proxy
       end
     RUBY
+    server = start_rails(initializer, upstream:, files: lines)
     get(server, "/search", "X-Request-Id" => "id-1")
     expect(server.output.wait_for(/^.*mine 200 7$/)[0]).to eq("[id-1] mine 200 7")
     expect(server.output.lines.grep(/StreamingProxy/).size).to eq(1)

@@ -3,28 +3,27 @@
 RSpec.describe "Reloading in development while a response streams" do
   include RailsRequests
 
-  # One stream is open when the block is called, and goes on after it.
-  def with_open_stream(insert)
-    gate = EventQueue.new
-    upstream = start_upstream do |connection|
+  def ticking_upstream
+    @tick = EventQueue.new
+    start_upstream do |connection|
       connection.read_head
       connection.begin_chunked
       connection.chunk("before")
-      gate.pop
+      @tick.pop(within: 30)
       connection.chunk("after")
       connection.end_chunked
     end
-    server = start_rails(initializer(insert:), upstream:, environment: "development")
-    expect(get(server, "/greeting").body).to eq("hello")
-    change("changed by the stream's own request")
-    client = connect(server)
+  end
+
+  # One stream is open when the block is called, and goes on after it.
+  def with_open_stream
+    client = connect(@server)
     client.get("/search")
     client.read_head
     expect(client.read_chunk).to eq("before")
-    yield server
-    gate << true
+    yield
+    @tick << true
     expect([client.read_chunk, client.read_chunk]).to eq(["after", nil])
-    server
   end
 
   def change(text)
@@ -32,16 +31,24 @@ RSpec.describe "Reloading in development while a response streams" do
     File.write(path, File.read(path).sub(/TEXT = ".*"/, "TEXT = #{text.inspect}"))
   end
 
+  def greeting
+    get(@server, "/greeting").body
+  end
+
   ["insert_before Rack::Head, ", "insert_before ActionDispatch::Executor, "].each do |insert|
     it "does not wait for the stream with #{insert.delete_suffix(", ")}" do
-      server = with_open_stream(insert) do |server|
+      @server = start_rails(initializer(insert:), upstream: ticking_upstream,
+                                                  environment: "development")
+      expect(greeting).to eq("hello")
+      change("changed by the time the stream begins")
+      with_open_stream do
         2.times do |number|
           change("changed #{number}")
-          expect(get(server, "/greeting").body).to eq("changed #{number}")
+          expect(greeting).to eq("changed #{number}")
         end
       end
       change("changed again")
-      expect(get(server, "/greeting").body).to eq("changed again")
+      expect(greeting).to eq("changed again")
     end
   end
 end

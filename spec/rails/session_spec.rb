@@ -76,7 +76,7 @@ RSpec.describe "The proxy's block in a Rails application" do
       end
       Rails.application.config.middleware.insert_before Rack::Head, YourWarden
     RUBY
-    server = start('"#{ENV.fetch("UPSTREAM")}/#{request.env["warden"].user}"', files: warden)
+    server = start('File.join(ENV.fetch("UPSTREAM"), request.env["warden"].user)', files: warden)
     expect(get(server, "/files/a", log_in(server, 2)).body).to eq("upstream /2")
   end
 

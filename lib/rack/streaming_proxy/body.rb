@@ -65,10 +65,10 @@ module Rack
       # body was cut short.
       def finish
         @response.complete if @whole
-        status, report = @response.status, @session.report
-        return @instrumentation.failed(@failure, status, report) if @failure
+        status = @response.status
+        return @instrumentation.failed(@failure, @session.report, status:) if @failure
 
-        @instrumentation.finish(status, report, complete: @whole || false)
+        @instrumentation.finish(status, @session.report, complete: @whole || false)
       rescue StandardError => e
         warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end

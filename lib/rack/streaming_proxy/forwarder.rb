@@ -53,15 +53,17 @@ module Rack
         @instrumentation.start
         @request = Request.new(@target, @rack_request, @server)
         @instrumentation.sending(@request.fields)
-        answer = LocalAnswer.to(@request, @settings)
-        answer&.then { |status,| @instrumentation.finish(status) }
-        answer ||= exchange
+        answer = local_answer || exchange
       rescue StandardError => e
-        @instrumentation.failed(e, (e.status if e.is_a?(Error)), @session&.report)
+        @instrumentation.failed(e, @session&.report)
         raise
       ensure
         # A thread that was killed, or told of a timeout by what is no StandardError.
         @instrumentation.finish(nil, @session&.report, complete: false) unless answer
+      end
+
+      def local_answer
+        LocalAnswer.to(@request, @settings)&.tap { |status,| @instrumentation.finish(status) }
       end
 
       def exchange

@@ -52,7 +52,7 @@ module Rack
       # The response is over.
       #
       # @param status [Integer, nil] what the client sees; nil: nobody has waited for it
-      # @param report [Array]
+      # @param report [Array, nil]
       # @param complete [Boolean] whether it ended whole
       def finish(status, report = NOTHING, complete: true)
         return if @finished
@@ -68,9 +68,9 @@ module Rack
       # Something went wrong.
       #
       # @param error [StandardError]
+      # @param report [Array, nil]
       # @param status [Integer, nil] what the client sees; nil: that is the application's to say
-      # @param report [Array]
-      def failed(error, status, report)
+      def failed(error, report, status: (error.status if error.is_a?(Error)))
         retries(report || NOTHING) unless @answered
         @payload.merge!(status:, error: class_of(error).name, exception_object: error,
                         exception: [error.class.name, error.message])

@@ -4,7 +4,7 @@ $stdout.sync = true
 require "logger" # which Active Support 6.1 uses without requiring it
 require "rails"
 require "action_controller/railtie"
-require_relative "gems"
+require_relative "require_gems"
 
 module YourRailsApp
   class Application < Rails::Application

@@ -15,7 +15,8 @@ Rails.application.configure do
   config.middleware.insert_before Rack::Head, Rack::StreamingProxy::Proxy do |request|
     # Return the full URL that a request goes to; with nil or false it goes on to your application.
     #
-    # "http://files.internal#{request.fullpath}" if request.path.start_with?("/files/")
-    nil
+    # if request.path.start_with?("/files/")
+    #   "http://files.internal#{request.fullpath}"
+    # end
   end
 end
