@@ -3,6 +3,7 @@
 Rails.application.routes.draw do
   get "/settings", to: "inspection#settings"
   get "/middleware", to: "inspection#middleware"
+  get "/owner", to: "owners#show"
   get "/greeting", to: "greetings#show"
   resource :session, only: %i[new create show]
   match "*any", via: :all, to: "pages#show"
