@@ -50,7 +50,7 @@ RSpec.describe "docs/testing.md" do
 
   it "has a test of a Rails application that passes" do
     initializer = files.fetch("config/initializers/streaming_proxy.rb")
-    application = keep(RailsApplication.new(initializer, early: 'require "rack-streaming-proxy"'))
+    application = keep(RailsApplication.new(initializer))
     write(application.directory)
     status, output = run(application.directory, "-Itest", "test/integration/search_test.rb")
     expect_minitest(output, 2)
