@@ -280,6 +280,15 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
     end
   end
 
+  it "tells of the end though on_complete and the logger raise" do
+    app = proxy(on_complete: ->(_) { raise "mine" })
+    _, _, body = app.call(env_for)
+    body.each(&:itself)
+    logger.define_singleton_method(:warn) { |_| raise "full" }
+    expect { body.close }.to output(/the logger failed: RuntimeError: full/).to_stderr
+    expect(payload[:complete]).to be(true)
+  end
+
   describe "with subscribers that come and go in mid-body" do
     it "tells those of the end whom it has told of the start" do
       _, _, body = proxy.call(env_for)

@@ -61,14 +61,21 @@ module Rack
         yield LAST_CHUNK if @framed
       end
 
-      # The last thing that is done. A logger that raises must not hide from the server that the
-      # body was cut short.
+      # The last thing that is done.
       def finish
-        @response.complete if @whole
-        status = @response.status
-        return @instrumentation.failed(@failure, @session.report, status:) if @failure
+        guarded { @response.complete if @whole }
+        guarded { tell(@response.status, @session.report) }
+      end
 
-        @instrumentation.finish(status, @session.report, complete: @whole || false)
+      def tell(status, report)
+        return @instrumentation.failed(@failure, report, status:) if @failure
+
+        @instrumentation.finish(status, report, complete: @whole || false)
+      end
+
+      # A logger that raises must not hide from the server that the body was cut short.
+      def guarded
+        yield
       rescue StandardError => e
         warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end
