@@ -96,6 +96,8 @@ class Exchanges
   def compaction
     body = call("/chunks").last
     GC.compact if GC.respond_to?(:compact)
+    verify = GC.respond_to?(:verify_compaction_references)
+    GC.verify_compaction_references(toward: :empty) if verify
     text = +""
     body.each { |chunk| text << chunk }
     body.close
