@@ -98,7 +98,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
     it "is finished with the head of a response that has no body" do
       proxy.call(env_for("/", method: "HEAD"))
       expect(payload).to include(method: "HEAD", status: 200, bytes_down: 0, complete: true)
-      expect(payload[:timings][:body]).to be_between(0, 0.5)
+      expect(payload[:timings][:body]).to be_a(Float)
     end
 
     it "holds no secret of the URL" do
@@ -107,11 +107,13 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
       expect(payload.except(:logger).inspect).not_to include("s3cret")
     end
 
-    it "gives subscribers of each kind the same times" do
-      times = nil
-      subscribe("request.streaming_proxy") { |_, start, ending, _, _| times = [start, ending] }
-      fetch(proxy)
-      expect(times.last - times.first).to be_within(0.1).of(requests.events.first.duration / 1000)
+    it "gives subscribers of each kind the time that it took" do
+      seconds = nil
+      subscribe("request.streaming_proxy") { |_, start, ending, _, _| seconds = ending - start }
+      most = elapsed { fetch(proxy) }
+      least = payload[:timings].values.sum
+      expect([seconds, requests.events.first.duration / 1000])
+        .to all(be_between(least - 0.001, most + 0.001))
     end
 
     it "is told for what is answered here" do

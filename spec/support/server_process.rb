@@ -119,9 +119,9 @@ class ServerProcess < RubyProcess
     server.addr[1].tap { server.close }
   end
 
-  # Clients can connect as soon as it listens.
+  # Clients can connect as soon as it listens. On a busy machine Rails takes its time.
   def await_readiness
-    listening = output.wait_for(LISTENING, within: 20)
+    listening = output.wait_for(LISTENING, within: 40)
     @address = listening[1] ? listening[1].to_i : listening[2]
   end
 
