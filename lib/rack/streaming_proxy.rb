@@ -2,6 +2,7 @@
 
 require "rack"
 require "socket"
+require "stringio"
 require "uri"
 
 require_relative "streaming_proxy/version"

@@ -16,6 +16,7 @@ RSpec.describe "Passenger" do
     head: true,
     truncation: true,
     http10: "Passenger calls every client one of HTTP/1.1: one of HTTP/1.0 gets chunks.",
+    chunks: true,
     live_uploads: "An upload with a length goes up in pieces of 16 KiB; one in chunks as it comes.",
     chunked_uploads: true,
     several_values: "Passenger joins them with commas; Set-Cookie it does not.",
@@ -23,7 +24,8 @@ RSpec.describe "Passenger" do
                                      here: false),
     shutdown: "Passenger Standalone with its own engine (`builtin`) cuts streams, which is seen.",
     restart: true,
-    deflater: true
+    deflater: true,
+    rack_timeout: true
   )
 
   include_examples "a Rack server", profile

@@ -14,13 +14,15 @@ RSpec.describe "Puma" do
     head: true,
     truncation: true,
     http10: true,
+    chunks: true,
     live_uploads: "Puma reads the whole body before it calls the application.",
     chunked_uploads: true,
     several_values: true,
     client_gone: true,
     shutdown: true,
     restart: true,
-    deflater: true
+    deflater: true,
+    rack_timeout: true
   )
 
   include_examples "a Rack server", profile

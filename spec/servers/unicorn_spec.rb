@@ -17,6 +17,7 @@ RSpec.describe "Unicorn" do
     head: true,
     truncation: true,
     http10: true,
+    chunks: true,
     live_uploads: true,
     chunked_uploads: true,
     several_values: true,
@@ -24,7 +25,8 @@ RSpec.describe "Unicorn" do
     shutdown: true,
     restart: true,
     deflater: "A body of unknown length is not compressed: it carries its chunk framing, by " \
-              "which it is seen to be whole."
+              "which it is seen to be whole.",
+    rack_timeout: true
   )
 
   include_examples "a Rack server", profile

@@ -51,5 +51,8 @@ module ServerCalls
       body += chunk
     end
     Outcome.new(client.head, body, nil, true)
+  rescue RawSocket::Ended
+    rest, ending = client.read_to_end
+    Outcome.new(client.head, body + rest, ending, false)
   end
 end

@@ -11,13 +11,15 @@ class ServerProfile
     head: "a head goes out before the first byte of its body",
     truncation: "a response that was cut short is seen to be so",
     http10: "clients of HTTP/1.0",
+    chunks: "a body of unknown length goes out in chunks",
     live_uploads: "uploads stream as the client sends them",
     chunked_uploads: "uploads in chunks",
     several_values: "every value of a header that comes several times",
     client_gone: "a client that leaves is noticed while the upstream is silent",
     shutdown: "streams are finished when the server is told to end",
     restart: "streams are finished when the server is told to restart",
-    deflater: "`Rack::Deflater` outside the proxy"
+    deflater: "`Rack::Deflater` outside the proxy",
+    rack_timeout: "`Rack::Timeout` outside the proxy"
   }.freeze
 
   # What does not hold, as a sentence; `here` says whether of the versions on this system.

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "buffering"
+require_relative "chunked"
 require_relative "reloading"
 
 module Rack
@@ -8,9 +9,6 @@ module Rack
     # The body of a Rack response: yields the upstream's bytes as they come, once. `close` may come
     # at any moment, also without `each`, and frees the upstream's connection.
     class Body
-      LAST_CHUNK = "0\r\n\r\n"
-      private_constant :LAST_CHUNK
-
       # @param session [Session]
       # @param server [Server::Generic]
       # @param instrumentation [Instrumentation]
@@ -56,9 +54,9 @@ module Rack
 
       def pass_on
         while (chunk = @session.read)
-          yield @framed ? "#{chunk.bytesize.to_s(16)}\r\n".b << chunk << "\r\n" : chunk
+          yield @framed ? Chunked.chunk(chunk) : chunk
         end
-        yield LAST_CHUNK if @framed
+        yield Chunked::LAST if @framed
       end
 
       # The last thing that is done.

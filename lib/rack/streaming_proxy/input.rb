@@ -22,15 +22,19 @@ module Rack
       # @param server [Server::Generic]
       # @raise [RequestError] if it is not clear how long the body is
       def initialize(env, server)
+        @server = server
         @source = server.input
-        @http_version = server.http_version
-        @rewindable = @source.respond_to?(:rewind) && rewind_source
+        @rewindable = rewind_source
+        @source = form_of(env) || @source unless @rewindable
         @kind = length_of(env)
         restart
       end
 
       # @return [Boolean] whether {#rewind} will do
       def rewindable? = @rewindable
+
+      # @return [Boolean] whether the next bytes are here already
+      def peeked? = !@peeked.nil?
 
       # Refuses more than so many bytes, at once if the length is known.
       #
@@ -81,12 +85,22 @@ module Rack
         raise TooLong, "the request body has more than #{@most} bytes (max_request_body)"
       end
 
-      # Rack::MethodOverride may have read it before us; Rack 3 does not rewind.
+      # Rack::MethodOverride may have read it before us; Rack 3 does not rewind. protocol-rack's
+      # returns false where it cannot.
       def rewind_source
-        @source.rewind
-        true
+        @source.respond_to?(:rewind) && @source.rewind != false
       rescue Errno::ESPIPE, IOError
         false
+      end
+
+      # A form that Rack has read from an input that cannot be rewound, as Rack has kept it.
+      def form_of(env)
+        form = env["rack.request.form_vars"] or return
+        length = env["CONTENT_LENGTH"].to_s
+        return unless length.empty? || length == form.bytesize.to_s
+
+        @rewindable = true
+        ::StringIO.new(form)
       end
 
       # RFC 9112 section 6.3; servers let more through than may be believed.
@@ -94,7 +108,7 @@ module Rack
         length = env["CONTENT_LENGTH"].to_s
         coding = env["HTTP_TRANSFER_ENCODING"]
         return chunked(coding, length) if coding
-        return (peek ? :chunked : nil) if length.empty?
+        return (:chunked if @server.undeclared_body? && peek) if length.empty?
 
         raise RequestError, "the request's Content-Length is malformed" unless
           length.match?(/\A\d{1,18}\z/)
@@ -108,7 +122,7 @@ module Rack
         raise RequestError, "the request's Transfer-Encoding is not exactly \"chunked\"" unless
           coding.casecmp?("chunked")
         raise RequestError, "the request has Transfer-Encoding in HTTP/1.0" if
-          @http_version == "1.0"
+          @server.http_version == "1.0"
 
         :chunked
       end
@@ -128,10 +142,17 @@ module Rack
       end
 
       def read_source(size)
-        chunk = @source.respond_to?(:readpartial) ? read_partial(size) : @source.read(size)
+        chunk = read_some(size)
         return if chunk.nil? || chunk == ""
 
         chunk.is_a?(String) ? chunk : raise(IOError, "rack.input gave a #{chunk.class}")
+      end
+
+      # What is here, where the input can tell. rackup's WEBrick spells it differently.
+      def read_some(size)
+        return @source.read_partial(size) if @source.respond_to?(:read_partial)
+
+        @source.respond_to?(:readpartial) ? read_partial(size) : @source.read(size)
       end
 
       def read_partial(size)

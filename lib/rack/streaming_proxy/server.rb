@@ -1,9 +1,11 @@
 # frozen_string_literal: true
 
 require_relative "server/generic"
+require_relative "server/falcon"
 require_relative "server/passenger"
 require_relative "server/pitchfork"
 require_relative "server/puma"
+require_relative "server/thin"
 require_relative "server/unicorn"
 require_relative "server/webrick"
 
@@ -13,7 +15,7 @@ module Rack
     # @api private
     module Server
       # In the order in which they are asked whether a request is theirs.
-      KINDS = [Puma, Unicorn, Pitchfork, Passenger, Generic].freeze
+      KINDS = [Puma, Unicorn, Pitchfork, Passenger, Falcon, Thin, WEBrick, Generic].freeze
       private_constant :KINDS
 
       # @param env [Hash] of the request

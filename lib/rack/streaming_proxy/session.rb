@@ -111,6 +111,7 @@ module Rack
       def answered(head)
         @answered = true
         @held = false
+        watch_client if @server.forgets_bodies?
         head
       end
 
@@ -148,7 +149,9 @@ module Rack
       end
 
       def feed_piece
-        size = @server.input_size(@input.source, @bell) or return
+        size = @input.peeked? ? CHUNK : @server.input_size(@input.source, @bell)
+        return unless size
+
         chunk = @input.read(size)
         @exchange.write(chunk) if chunk
         return unless @input.ended?
@@ -184,11 +187,11 @@ module Rack
         return @bell.wait_readable(patience) if @watched
         return if @bell.wait_readable(SILENCE)
 
-        @watched = true
         watch_client
       end
 
       def watch_client
+        @watched = true
         socket = @server.client_socket
         @exchange.watch(socket.fileno) if socket
       rescue IOError

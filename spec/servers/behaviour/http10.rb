@@ -7,10 +7,11 @@ RSpec.shared_examples "HTTP/1.0" do |profile|
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"
   }
 
-  it "is told from 1.1, which has chunks for a body of unknown length", id: "FW8" do
+  has = profile.can?(:chunks) ? "has chunks for" : "also ends its connection with"
+  it "is told from 1.1, which #{has} a body of unknown length", id: "FW8", feature: :chunks do
     seen = outcome(ask(serving { answers.fetch("of unknown length") }))
     expect(seen).to have_attributes(body: "whole", whole: true)
-    expect(seen.head.chunked?).to be(profile.can?(:live))
+    expect(seen.head.chunked?).to be(profile.can?(:chunks))
   end
 
   %w[close keep-alive].product(answers.to_a).each do |connection, (length, answer)|

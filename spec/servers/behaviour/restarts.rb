@@ -35,4 +35,15 @@ RSpec.shared_examples "restarts" do |profile|
       expect(Deadline.new(30).poll(every: 0.1) { ![nil, before].include?(boot) }).to be(true)
     end
   end
+
+  unless profile.can?(:restart)
+    it "mean to end it and to start it again", feature: :restart do
+      @server = start_server(profile.kind, RackupText.proxy_to_ports)
+      before = boot
+      @server.signal(@server.stop_signal)
+      expect(@server.wait(within: 15)).not_to be_nil
+      @server = start_server(profile.kind, RackupText.proxy_to_ports)
+      expect(boot).not_to eq(before)
+    end
+  end
 end

@@ -45,6 +45,10 @@ module Rack
         # Asks the client for its body.
         def continue; end
 
+        # @return [Boolean] whether the request may have a body of which neither Content-Length nor
+        #   Transfer-Encoding tells, because the server has decoded it
+        def undeclared_body? = true
+
         # @param _error [Exception] raised by reading the request's body
         # @return [Boolean] whether it means that the client has left
         def client_gone?(_error) = false
@@ -68,6 +72,10 @@ module Rack
         # @return [Boolean] whether the body must be sent in chunks that we frame ourselves
         def frames?(_length) = false
 
+        # @return [Boolean] whether the server may leave a body without a close: then its client is
+        #   watched from the head on, not only while nothing comes
+        def forgets_bodies? = false
+
         # Sends what the server has been given and may be holding back. Called before each wait.
         def push; end
 
@@ -86,6 +94,13 @@ module Rack
         def cut(_length); end
 
         private
+
+        # Rack::Lint, which servers add in development, has the input in @input.
+        def unwrapped(input)
+          input = input.instance_variable_get(:@input) while
+            input.class.name.to_s.start_with?("Rack::Lint")
+          input
+        end
 
         # For servers that speak HTTP/1 only (RFC 9112 sections 2.3 and 3.2).
         def http1_fault(version)

@@ -100,12 +100,6 @@ module Rack
           here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
         end
 
-        # Rack::Lint, which Unicorn adds in development, has the input in @input.
-        def unwrapped(input)
-          input = input.instance_variable_get(:@input) while input.instance_variable_get(:@input)
-          input
-        end
-
         # The bytes that came with the head wait in @rbuf, which has no reader.
         #
         # @return [String, nil] nil for an input that is wrapped or has another shape, or whose end

@@ -1,15 +1,54 @@
 # frozen_string_literal: true
 
+require_relative "../rack_headers"
+require_relative "webrick/callable"
+unless Rack::StreamingProxy::RackHeaders::RACK3
+  require_relative "webrick/hijack"
+  require_relative "webrick/headers"
+end
+
 module Rack
   module StreamingProxy
     module Server
-      # WEBrick makes every request target absolute, and believes X-Forwarded-Host for it: its
-      # REQUEST_URI does not tell what the client wrote.
+      # WEBrick's handlers (rackup's, and Rack 2's own) collect what `each` yields. A body that is
+      # called streams; Rack 2 has no such bodies, but a hijack. It makes every request target
+      # absolute, and believes X-Forwarded-Host for it: its REQUEST_URI does not tell what the
+      # client wrote.
       # @api private
-      module WEBrick
+      class WEBrick < Generic
         # @param env [Hash]
-        # @return [Boolean] whether this server gave the env
+        # @return [Boolean] whether this server gave it
         def self.serves?(env) = env["SERVER_SOFTWARE"].to_s.start_with?("WEBrick")
+
+        # @param env [Hash]
+        def initialize(env)
+          super
+          # WEBrick::GenericServer#start_thread keeps it there for its callbacks; nil where the
+          # application is called by another thread.
+          @socket = Thread.current[:WEBrickSocket]
+        end
+
+        # @return [IO, nil] the client's socket, under TLS too
+        def client_socket = @socket&.to_io
+
+        # A body that is called is not closed; if its client leaves before the head is written, it
+        # is not even called.
+        def forgets_bodies? = !@socket.nil?
+
+        # The end of the request is not known: neither WEBrick nor we read on to find it.
+        def hang_up
+          request = unwrapped(@env["rack.input"]).instance_variable_get(:@request)
+          request&.instance_variable_set(:@keep_alive, false)
+        end
+
+        # WEBrick would read the rest of the upload before it sends an early answer, and stumbles
+        # over where we have stopped.
+        def finish(answer, input)
+          hang_up unless input.ended?
+          return answer unless @socket && answer.last.is_a?(Body)
+
+          RackHeaders::RACK3 ? Callable.offer(answer, @socket) : Hijack.offer(answer, @env, @socket)
+        end
       end
     end
   end

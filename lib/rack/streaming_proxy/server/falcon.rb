@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    module Server
+      # Falcon (async-http and protocol-rack) frames by itself, refuses connection-specific headers
+      # in a log line each, and runs each request in a fiber. It tells of no client that leaves
+      # while nothing is written to it, and ends an HTTP/1.0 body that was cut short with a FIN.
+      # @api private
+      class Falcon < Generic
+        # @param env [Hash]
+        # @return [Boolean] whether this server gave it
+        def self.serves?(env) = env.key?("protocol.http.request")
+
+        # @return [IO, nil] the client's socket, under TLS too; HTTP/2 shares it between requests
+        def client_socket = stream&.to_io
+
+        # Waits for the client's socket and the bell together, so that an early answer is noticed
+        # while the client is slow. Over HTTP/2 it is noticed when the client's next piece is here.
+        def input_size(input, bell)
+          return super unless stream && drained?(stream) && unread?(unwrapped(input))
+
+          socket = client_socket
+          super if socket.wait_readable(0) || IO.select([bell, socket]).first.include?(socket)
+        end
+
+        # Falcon waits for a body of which some has been read, unless it is closed.
+        def finish(answer, input)
+          return answer if input.kind.nil? || !input.source.respond_to?(:close)
+
+          status, headers, body = answer
+          [status, headers, Rack::BodyProxy.new(body) { input.source.close }]
+        end
+
+        # @param length [Integer, nil]
+        def cut(length)
+          reset_on_close(client_socket) if @http10 && length.nil? && stream
+        end
+
+        private
+
+        def stream
+          return if http_version.start_with?("2")
+
+          stream = @env["protocol.http.request"].connection&.stream
+          stream if stream.respond_to?(:to_io)
+        end
+
+        def unread?(input) = drained?(input) && !input.closed?
+
+        # What has been read ahead waits in @read_buffer, which has no reader; a line end is what a
+        # chunk has behind it.
+        def drained?(readable)
+          ["", "\r\n"].include?(readable.instance_variable_get(:@read_buffer))
+        end
+      end
+    end
+  end
+end
