@@ -4,7 +4,7 @@
 RSpec.describe "What a child inherits" do
   include_context "with a forking script"
 
-  it "holds no connection open when the parent has ended" do
+  it "holds no connection open when the parent has ended", id: "CN9" do
     result = script(<<~RUBY)
       open_body("/hang")
       open_body("/hang")

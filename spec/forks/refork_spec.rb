@@ -19,7 +19,7 @@ RSpec.describe "Generations of processes that refork" do
     FIRST = descriptors.size
   RUBY
 
-  it "all serve, each on connections of its own, and leave the others' alone" do
+  it "all serve, each on connections of its own, and leave the others' alone", id: "CN9" do
     result = script(<<~RUBY)
       DRAIN = false
       #{generations}

@@ -23,7 +23,7 @@ RSpec.describe "A hundred forks under load" do
     end
   RUBY
 
-  it "leak nothing in the parent, whose streams go on byte for byte" do
+  it "leak nothing in the parent, whose streams go on byte for byte", id: "CN9" do
     result = script(<<~RUBY, within: 50)
       #{load}
       lives = fork { sleep }

@@ -30,7 +30,7 @@ use crate::watch::Watch;
 pub(crate) use task::Task;
 
 /// What an exchange takes besides what waits to be read or sent, about: its task, and hyper's buffer.
-const TASK: usize = 16 * 1024;
+const TASK: usize = 32 * 1024;
 
 /// What waiting for the head brought.
 #[derive(Debug)]
