@@ -304,6 +304,23 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
     end
   end
 
+  it "leaves a request to its own process when a callable forks and its child exits" do
+    result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => upstream.url })
+      require "rack/mock"
+      require "active_support"
+      require "active_support/notifications"
+      $stdout.sync = true
+      ActiveSupport::Notifications.subscribe("request.streaming_proxy") do |event|
+        puts "event \#{event.payload[:status].inspect}"
+      end
+      asked = ->(*) { fork ? Process.wait : exit }
+      app = Rack::StreamingProxy::Proxy.new(nil, allow_destinations: asked) { ENV["UPSTREAM"] }
+      app.call(Rack::MockRequest.env_for("/")).last.tap { |body| body.each {} }.close
+    RUBY
+    expect(result.output.lines(chomp: true).grep(/event|Finishing|rror/))
+      .to match(["event 200", /Finishing.*status 200/])
+  end
+
   describe "without Active Support" do
     def run(text)
       RubyScript.run(<<~RUBY, env: { "UPSTREAM" => upstream.url }).output

@@ -55,12 +55,19 @@ module Rack
         @instrumentation.sending(@request.fields)
         answer = local_answer || exchange
       rescue StandardError => e
-        @instrumentation.failed(e, @session&.report)
+        @instrumentation.failed(e, @session&.report) if ours?
         raise
       ensure
         # A thread that was killed, or told of a timeout by what is no StandardError.
-        @instrumentation.finish(nil, @session&.report, complete: false) unless answer
+        give_up unless answer
       end
+
+      def give_up
+        @instrumentation.finish(nil, @session&.report, complete: false) if ours?
+      end
+
+      # Not in a process forked while the exchange was open: there it is not to be told of.
+      def ours? = @session.nil? || @session.close
 
       def local_answer
         LocalAnswer.to(@request, @settings)&.tap { |status,| @instrumentation.finish(status) }

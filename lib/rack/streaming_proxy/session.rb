@@ -77,15 +77,15 @@ module Rack
       #
       # @return [Boolean] false in a process forked from the one that opened it: it is not ours
       def close
-        return true if @closed
+        return @ours if @closed
 
         @closed = true
         # A thread that is killed in between would lose the bell's descriptor. Nothing waits.
         Thread.handle_interrupt(Object => :never) do
-          ours = @exchange.close
+          @ours = @exchange.close
           @bell.autoclose = true
           @bell.close
-          ours
+          @ours
         end
       end
 
