@@ -125,10 +125,11 @@ RSpec.describe "A timeout through Puma" do
 
   it "is none when the client is slow to read", id: "TO1" do
     size = 32 << 20
-    upstream = serving { [200, {}, "x" * size] }
-    client = ask(upstream.url, { timeout: 0.4, idle_timeout: 0.4 })
+    body = "x" * size
+    upstream = serving { [200, {}, body] }
+    client = ask(upstream.url, { timeout: 1, idle_timeout: 1 })
     length = client.read_head.content_length
-    sleep 1 # longer than both clocks
+    sleep 1.5 # longer than both clocks
     expect(client.read_exactly(length, within: 20).bytesize).to eq(size)
   end
 

@@ -19,8 +19,7 @@ module Rack
           env["puma.mark_as_io_bound"]&.call
         end
 
-        # Puma 5 puts it into HTTP_VERSION, where a client's header "Version" may join it; its
-        # SERVER_PROTOCOL is always HTTP/1.1. Puma itself takes what is not HTTP/1.1 for 1.0.
+        # Puma itself takes what is not HTTP/1.1 for 1.0.
         def http_version
           version == "HTTP/1.1" ? "1.1" : "1.0"
         end
@@ -75,7 +74,12 @@ module Rack
 
         private
 
-        def version = (@env["HTTP_VERSION"] || @env["SERVER_PROTOCOL"]).to_s
+        # Puma 5 has it in HTTP_VERSION, where a client's header "Version" may join it, for its
+        # SERVER_PROTOCOL is always HTTP/1.1; in Puma 8 HTTP_VERSION is that header and nothing else.
+        def version
+          known = @env["HTTP_VERSION"] if @env["SERVER_SOFTWARE"].to_s.start_with?("puma 5.")
+          (known || @env["SERVER_PROTOCOL"]).to_s
+        end
 
         # What Puma would write with the body's first byte (Puma::Request or, in 8, Puma::Response,
         # #fast_write_response) is written now; what does not fit stays for Puma to write.
