@@ -10,17 +10,25 @@ RSpec.describe "What a child inherits" do
       open_body("/hang")
       get("/whole")
       reader, writer = IO.pipe
-      fork do
+      child = fork do
+        # Of a group of its own, it is not ended with its parent.
+        Process.setsid
+        [$stdout, $stderr].each { |io| io.reopen(File::NULL) }
         writer.write "x"
         sleep
       end
       reader.read(1)
+      puts child
       Process.kill("KILL", $$)
     RUBY
     expect(result.status.termsig).to eq(9)
+    child = result.output.to_i
+    expect(File.exist?("/proc/#{child}")).to be(true)
     expect(upstream.connections.size).to eq(3)
     expect(upstream.connections.map { |connection| connection.wait_for_end(within: 5) })
       .to all(be_truthy)
+  ensure
+    Process.kill("KILL", child) if child
   end
 
   it "holds no connection open after Process.daemon" do

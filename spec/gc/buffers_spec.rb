@@ -73,13 +73,18 @@ RSpec.describe "Buffers outside Ruby's heap" do
     expect(told).to eq(before)
   end
 
-  # Each holds 256 KiB and more, and a few dozen Ruby objects: by these alone the collector would
-  # let hundreds pile up.
+  # Each holds 256 KiB and more, and a few hundred Ruby objects: by these alone the collector would
+  # not run once while there is room for them, as in the heap of an application that has done much.
+  roomy = ["INIT_SLOTS", *Array.new(3) { |pool| "#{pool}_INIT_SLOTS" }]
+          .to_h { |name| ["RUBY_GC_HEAP_#{name}", "200000"] }
+
   it "let Ruby collect responses that nobody closes, before there are many" do
     upstream = endless
-    result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => upstream.url }, within: 50)
+    env = { "UPSTREAM" => upstream.url, **roomy }
+    result = RubyScript.run(<<~RUBY, env:, within: 50)
       require "rack/mock"
-      app = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do
+      settings = { logger: Logger.new(nil), max_connections: 1000 }
+      app = Rack::StreamingProxy::Proxy.new(proc {}, **settings) do
         ENV.fetch("UPSTREAM")
       end
       most = 0
