@@ -125,6 +125,7 @@ module Rack
       # @yieldreturn [String, URI, Target, nil, false] where the request goes
       # @raise [ConfigurationError] for an unknown or malformed setting, or without a block
       def initialize(app, **options, &block)
+        refuse_other_ractors
         @app = app
         @options = Configuration.check(options)
         @block = block
@@ -168,6 +169,13 @@ module Rack
       end
 
       private
+
+      # The extension is not declared safe: its methods raise a Ractor::UnsafeError there.
+      def refuse_other_ractors
+        return if Ractor.current.equal?(Ractor.main)
+
+        raise ConfigurationError, "Rack::StreamingProxy serves the main Ractor only"
+      end
 
       # The settings in force, merged anew after an accessor has changed. Two threads may both
       # merge: the results are equal.

@@ -84,7 +84,7 @@ module Rack
         Thread.handle_interrupt(Object => :never) do
           @ours = @exchange.close
           @bell.autoclose = true
-          @bell.close
+          @bell.close unless @scheduler
           @ours
         end
       end
@@ -184,10 +184,23 @@ module Rack
       def wait(patience)
         # Before the head the server has been given nothing that it could hold back.
         @server.push if @answered
-        return @bell.wait_readable(patience) if @watched
-        return if @bell.wait_readable(SILENCE)
+        return listen(patience) if @watched
+        return if listen(SILENCE)
 
         watch_client
+      end
+
+      # A thread that waits is woken by closing the bell, with an IOError. A fiber is not, for its
+      # scheduler has lost the descriptor: it hears the last ring, and closes the bell itself.
+      def listen(seconds)
+        @scheduler = Fiber.scheduler unless Fiber.current.blocking?
+        rang = @bell.wait_readable(seconds)
+        raise IOError, "closed in another fiber" if @closed
+
+        rang
+      ensure
+        @scheduler = nil
+        @bell.close if @closed
       end
 
       def watch_client
