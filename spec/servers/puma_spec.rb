@@ -50,6 +50,19 @@ RSpec.describe "Puma" do
     end
   end
 
+  it "is left to write what of a head the client does not take yet" do
+    buffer = Class.new(StringIO) { def read_and_reset = string.dup.tap { truncate(0) && rewind } }
+    held = buffer.new(+"").tap { |one| one << "the head" }
+    ours, theirs = UNIXSocket.pair.each { |socket| closing(socket) }
+    filled = ours.write_nonblock("x" * 4096, exception: false) until filled == :wait_writable
+    env = { "puma.socket" => ours, "rack.hijack" => Struct.new(:io_buffer).new(held) }
+    2.times { Rack::StreamingProxy::Server::Puma.new(env).push }
+    expect(held.string).to eq("the head")
+    theirs.readpartial(65_536) until theirs.wait_readable(0).nil?
+    Rack::StreamingProxy::Server::Puma.new(env).push
+    expect([held.string, theirs.readpartial(100)]).to eq(["", "the head"])
+  end
+
   # Puma joins such a header to the version of HTTP, and answers as to HTTP/1.0.
   ["abc", "\xFF".b].each do |version|
     it "shows a truncation whatever a client's header Version says: #{version.inspect}" do

@@ -89,7 +89,7 @@ RSpec.shared_examples "middleware outside" do |profile|
     end
   end
 
-  behind("require \"rack-timeout\"\nuse Rack::Timeout, service_timeout: 1") do
+  behind("require \"rack-timeout\"\nuse Rack::Timeout, service_timeout: 2") do
     it "ends a request whose head is late, and the upstream's connection with it",
        **(profile.can?(:rack_timeout) ? {} : { feature: :rack_timeout }) do
       ended = EventQueue.new("end of the upstream's connection")
@@ -109,7 +109,7 @@ RSpec.shared_examples "middleware outside" do |profile|
         connection.read_head
         connection.begin_chunked
         connection.chunk("first")
-        sleep 1.3
+        sleep 2.3
         connection.chunk("last")
         connection.end_chunked
         connection.wait_for_end

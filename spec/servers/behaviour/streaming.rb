@@ -51,7 +51,7 @@ RSpec.shared_examples "streaming" do |profile|
       it "passes events in lockstep #{framing}, without delay", id: "ST1", feature: :live do
         client = ask(lockstep_upstream(**script))
         client.read_head
-        expect(median(gaps_of_events(client))).to be < 0.05
+        expect(median(gaps_of_events(client))).to be < 0.1
       end
     else
       it "holds events back until the upstream has sent all, #{framing}", feature: :live do
