@@ -75,7 +75,7 @@ module Rack
         private
 
         # Puma 5 has it in HTTP_VERSION, where a client's header "Version" may join it, for its
-        # SERVER_PROTOCOL is always HTTP/1.1; in Puma 8 HTTP_VERSION is that header and nothing else.
+        # SERVER_PROTOCOL is always HTTP/1.1; in Puma 8 HTTP_VERSION is that header alone.
         def version
           known = @env["HTTP_VERSION"] if @env["SERVER_SOFTWARE"].to_s.start_with?("puma 5.")
           (known || @env["SERVER_PROTOCOL"]).to_s
