@@ -21,4 +21,95 @@ RSpec.describe "Thin" do
   )
 
   include_examples "a Rack server", profile
+
+  next unless profile.installed?
+
+  context "with threads" do
+    once { @server = start_server(:thin, RackupText.proxy_to_ports, more: ["--threaded"]) }
+
+    include_examples "streaming", profile
+    include_examples "truncation", profile
+  end
+
+  describe "adaptation" do
+    before { @server = start_server(:thin, RackupText.proxy_to_ports, **options) }
+
+    let(:options) { {} }
+
+    # A stream of which the client has read the first bytes; `@go` lets it go on.
+    def begun_stream(framing, rest)
+      @go = EventQueue.new("sign to go on")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("HTTP/1.1 200 OK\r\n#{framing}\r\n\r\n")
+        connection.write(framing.include?("chunked") ? "5\r\nfirst\r\n" : "first")
+        @go.pop(within: 20)
+        connection.write(rest)
+      end
+      ask(upstream).tap do |client|
+        client.read_head
+        expect(client.read_exactly(5)).to eq("first")
+      end
+    end
+
+    lengths = { "unknown" => ["Transfer-Encoding: chunked", "4\r\nlast\r\n0\r\n\r\n"],
+                "known" => ["Content-Length: 9", "last"] }
+
+    lengths.each do |length, (framing, rest)|
+      %w[KILL INT HUP].each do |signal|
+        it "shows that #{signal} cut a body of #{length} length short", id: "ST2" do
+          client = begun_stream(framing, rest)
+          @server.signal(signal)
+          seen = outcome(client, begun: "first")
+          expect([seen.body, seen.whole]).to eq(["first", false])
+        end
+      end
+
+      it "has no error page in a body of #{length} length when another request comes", id: "ST2" do
+        client = begun_stream(framing, rest)
+        client.get("/__pid")
+        seen = outcome(client, begun: "first")
+        expect([seen.body, seen.whole]).to eq(["first", false])
+      end
+    end
+
+    it "takes no bytes behind a request for its body", id: "RQ1" do
+      upstream = serving { |request| [200, {}, request.body] }
+      client = connect(@server)
+      client.write("GET /#{upstream.port}/a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n\r\n")
+      expect(client.read_response.body).to eq("")
+      expect(upstream.requests.first.content_length).to be_nil
+    end
+
+    it "answers an upload in chunks, and takes none of it for a request", id: "RQ1" do
+      upstream = serving { [200, {}, "reached"] }
+      client = connect(@server)
+      client.request("POST", "/#{upstream.port}/a", { "Transfer-Encoding" => "chunked" })
+      expect(client.read_response).to have_attributes(status: 400)
+      client.write("GET /#{upstream.port}/b HTTP/1.1\r\nHost: a\r\n\r\n")
+      expect([client.wait_for_end, upstream.requests]).to eq([client.ending, []])
+    end
+
+    it "lets the upstream wait for a client that does not read", id: "ST3" do
+      blocked = EventQueue.new("bytes that the upstream could write")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("HTTP/1.1 200 OK\r\n\r\n")
+        blocked << connection.write_until_blocked(limit: 256 << 20)
+      end
+      ask(upstream)
+      expect(blocked.pop(within: 20)).to be < 32 << 20
+    end
+
+    context "with a short timeout of its own" do
+      let(:options) { { more: ["--timeout", "1"] } }
+
+      it "waits as long as the proxy's settings say" do
+        client = begun_stream(*lengths.fetch("unknown"))
+        expect { client.read_some(within: 3) }.to raise_error(RawSocket::Expired)
+        @go << true
+        expect(outcome(client, begun: "first")).to have_attributes(body: "firstlast", whole: true)
+      end
+    end
+  end
 end
