@@ -16,7 +16,8 @@ RSpec.describe "docs/servers.md" do
   end
 
   it "has no example that is not known here" do
-    known = ["# config/puma.rb", "# config/unicorn.rb", "$ passenger start", "profile ="]
+    known = ["# config/puma.rb", "# config/unicorn.rb", "$ passenger start", "$ thin start",
+             "profile ="]
     expect(examples.reject { |text| known.one? { |mark| text.include?(mark) } }).to eq([])
     expect(examples.size).to eq(known.size)
   end
@@ -33,6 +34,11 @@ RSpec.describe "docs/servers.md" do
     skip "Passenger is not installed on this system" unless ServerProcess.of(:passenger).version
     options = example_with("$ passenger start").delete_prefix("$ passenger start").split
     expect_to_serve(start_server(:passenger, RackupText.proxy, more: options))
+  end
+
+  it "has a command for Thin" do
+    options = example_with("$ thin start").delete_prefix("$ thin start").split
+    expect_to_serve(start_server(:thin, RackupText.proxy, more: options))
   end
 
   it "has a file for a new server, with all behaviours" do

@@ -32,7 +32,7 @@ RSpec.describe "Falcon" do
     { "with a length" => [{ "Content-Length" => "60000" }, "a piece"],
       "in chunks" => [{ "Transfer-Encoding" => "chunked" }, "7\r\na piece\r\n"] }
       .each do |framing, (headers, piece)|
-        it "passes an early answer to a slow upload #{framing}", id: "RQ10" do
+        it "passes an early answer to a slow upload #{framing}", id: "ST6" do
           upstream = start_upstream do |connection|
             connection.read_head
             connection.respond(403, { "Connection" => "close" }, "no")
@@ -50,6 +50,60 @@ RSpec.describe "Falcon" do
       end
       expect(outcome(ask(upstream)).body).to eq("text")
       expect(@server.output.to_s).not_to include("hop headers")
+    end
+
+    continue = "HTTP/1.1 100 Continue\r\n\r\n"
+
+    [{ "Content-Length" => "4" }, { "Transfer-Encoding" => "chunked" }].each do |framing|
+      it "asks the client for its upload when the upstream asks (#{framing.keys.first})",
+         id: "ST9" do
+        upstream = start_upstream do |connection|
+          head = connection.read_head
+          connection.write(continue)
+          body = head.chunked? ? connection.read_chunked : connection.read_exactly(4)
+          connection.respond(200, {}, "#{head["Expect"]} #{body}")
+        end
+        client = ask(upstream, "POST", framing.merge("Expect" => "100-continue"))
+        expect(client.read_head(within: 5).raw.downcase).to eq(continue.downcase)
+        client.write(framing.key?("Content-Length") ? "body" : ChunkedBody.encode("body"))
+        expect(client.read_response.body).to eq("100-continue body")
+      end
+    end
+
+    it "lets an answer through before the upload is asked for", id: "ST9" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.respond(417, {}, "no")
+        connection.wait_for_end
+      end
+      client = ask(upstream, "POST", { "Content-Length" => "4", "Expect" => "100-continue" })
+      expect(client.read_response).to have_attributes(status: 417, body: "no")
+    end
+
+    it "tells of early hints", id: "ST10" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n")
+        connection.respond(200, {}, "text")
+      end
+      client = ask(upstream)
+      expect(client.read_head).to have_attributes(status: 103)
+      expect(client.head["Link"]).to eq("</a>, </b>")
+      expect(client.read_response.body).to eq("text")
+    end
+
+    it "refuses an upload of which something else has read all", id: "RQ6" do
+      @server = start_server(:falcon, RackupText.proxy_to_ports(above: <<~RUBY))
+        use(Class.new do
+          def initialize(app) = @app = app
+
+          def call(env) = env["rack.input"].read && @app.call(env)
+        end)
+      RUBY
+      upstream = serving { [200, {}, "reached"] }
+      client = ask(upstream, "POST", { "Transfer-Encoding" => "chunked" })
+      client.write(ChunkedBody.encode("body"))
+      expect([client.read_response.status, upstream.requests]).to eq([400, []])
     end
 
     # curl as a client that knows that the server speaks HTTP/2.

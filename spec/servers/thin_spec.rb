@@ -73,7 +73,7 @@ RSpec.describe "Thin" do
       end
     end
 
-    it "takes no bytes behind a request for its body", id: "RQ1" do
+    it "takes no bytes behind a request for its body", id: "RQ5" do
       upstream = serving { |request| [200, {}, request.body] }
       client = connect(@server)
       client.write("GET /#{upstream.port}/a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n\r\n")
@@ -81,7 +81,7 @@ RSpec.describe "Thin" do
       expect(upstream.requests.first.content_length).to be_nil
     end
 
-    it "answers an upload in chunks, and takes none of it for a request", id: "RQ1" do
+    it "answers an upload in chunks, and takes none of it for a request", id: "RQ7" do
       upstream = serving { [200, {}, "reached"] }
       client = connect(@server)
       client.request("POST", "/#{upstream.port}/a", { "Transfer-Encoding" => "chunked" })
@@ -90,7 +90,7 @@ RSpec.describe "Thin" do
       expect([client.wait_for_end, upstream.requests]).to eq([client.ending, []])
     end
 
-    it "lets the upstream wait for a client that does not read", id: "ST3" do
+    it "lets the upstream wait for a client that does not read", id: "ST7" do
       blocked = EventQueue.new("bytes that the upstream could write")
       upstream = start_upstream do |connection|
         connection.read_head

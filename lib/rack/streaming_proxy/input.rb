@@ -108,12 +108,17 @@ module Rack
         length = env["CONTENT_LENGTH"].to_s
         coding = env["HTTP_TRANSFER_ENCODING"]
         return chunked(coding, length) if coding
-        return (:chunked if @server.undeclared_body? && peek) if length.empty?
+        return undeclared if length.empty?
 
         raise RequestError, "the request's Content-Length is malformed" unless
           length.match?(/\A\d{1,18}\z/)
 
         length.to_i.nonzero?
+      end
+
+      def undeclared
+        kind = @server.undeclared_body
+        kind == :maybe ? (:chunked if peek) : kind
       end
 
       def chunked(coding, length)

@@ -6,11 +6,38 @@ module Rack
       # Falcon (async-http and protocol-rack) frames by itself, refuses connection-specific headers
       # in a log line each, and runs each request in a fiber. It tells of no client that leaves
       # while nothing is written to it, and ends an HTTP/1.0 body that was cut short with a FIN.
+      # It asks no client for its upload, nor tells of early hints, but can.
       # @api private
       class Falcon < Generic
         # @param env [Hash]
         # @return [Boolean] whether this server gave it
         def self.serves?(env) = env.key?("protocol.http.request")
+
+        # @return [String, nil] an input that cannot be rewound leaves nothing to send
+        def fault
+          read = undeclared_body && !@env["CONTENT_LENGTH"] && unwrapped(input).closed?
+          "body has been read before" if read && !@env["rack.request.form_vars"]
+        end
+
+        # @return [Symbol, nil]
+        def undeclared_body
+          :chunked if request.body
+        end
+
+        # @return [Boolean]
+        def expects_continue?
+          !@http10 && !!@env["HTTP_EXPECT"]&.casecmp?("100-continue")
+        end
+
+        # Asks the client for its body.
+        def continue
+          request.write_interim_response(100, {})
+        end
+
+        # @return [#call, nil]
+        def early_hints
+          method(:hint) unless @http10
+        end
 
         # @return [IO, nil] the client's socket, under TLS too; HTTP/2 shares it between requests
         def client_socket = stream&.to_io
@@ -39,10 +66,17 @@ module Rack
 
         private
 
+        def request = @env["protocol.http.request"]
+
+        def hint(headers)
+          joined = headers.transform_values { |values| Array(values).join(", ") }
+          request.write_interim_response(103, joined)
+        end
+
         def stream
           return if http_version.start_with?("2")
 
-          stream = @env["protocol.http.request"].connection&.stream
+          stream = request.connection&.stream
           stream if stream.respond_to?(:to_io)
         end
 

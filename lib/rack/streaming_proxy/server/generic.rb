@@ -45,9 +45,11 @@ module Rack
         # Asks the client for its body.
         def continue; end
 
-        # @return [Boolean] whether the request may have a body of which neither Content-Length nor
-        #   Transfer-Encoding tells, because the server has decoded it
-        def undeclared_body? = true
+        # A body of which neither Content-Length nor Transfer-Encoding tells.
+        #
+        # @return [Symbol, nil] `:chunked` if there is one, nil if there is none, `:maybe` if its
+        #   bytes have to tell, because the server has taken the coding off
+        def undeclared_body = :maybe
 
         # @param _error [Exception] raised by reading the request's body
         # @return [Boolean] whether it means that the client has left

@@ -35,8 +35,8 @@ module Rack
             ("body is in chunks, which Thin does not read" if @env.key?("HTTP_TRANSFER_ENCODING"))
         end
 
-        # @return [Boolean] bytes behind a request without a body may be the next request
-        def undeclared_body? = false
+        # Bytes behind a request without a body may be the next request.
+        def undeclared_body = nil
 
         # What follows is no request to believe.
         def hang_up
