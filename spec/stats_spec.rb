@@ -51,7 +51,7 @@ RSpec.describe "Rack::StreamingProxy.stats" do
       end
       server, client = UNIXSocket.pair
       env = Rack::MockRequest.env_for("/silent").merge("puma.socket" => server, "HTTP_HOST" => "a",
-                                                          "HTTP_VERSION" => "HTTP/1.1")
+                                                          "SERVER_PROTOCOL" => "HTTP/1.1")
       gone = Thread.new { APP.call(env) }
       soon { Rack::StreamingProxy.stats[:connections] == 1 }
       client.close
