@@ -63,6 +63,28 @@ RSpec.shared_examples "middleware outside" do |profile|
     end
   end
 
+  # As Rails has it: each puts a Rack::BodyProxy around the body.
+  behind("use Rack::CommonLogger\nuse Rack::TempfileReaper\n") do
+    it "streams, and goes on serving when clients have left", id: "ST6" do
+      on = EventQueue.new("sign to go on")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("#{chunked}5\r\nfirst\r\n")
+        connection.wait_for_end
+        on << true
+      end
+      2.times do
+        client = ask(upstream)
+        client.read_head
+        expect(client.read_chunk).to eq("first") if profile.can?(:live)
+        client.close
+        on.pop(within: 10)
+      end
+      seen = outcome(ask(serving { events["of known length"] }))
+      expect(seen).to have_attributes(body: "firstlast", whole: true)
+    end
+  end
+
   caching = %w[Runtime Head ConditionalGet ETag].map { |name| "use Rack::#{name}\n" }.join
   behind(caching) do
     events.each do |length, answer|

@@ -6,7 +6,8 @@ module Rack
       class Thin < Generic
         # A body that Thin's reactor does not wait for: `each` returns at once, a thread reads the
         # body, and the reactor writes it. Thin takes it for an EventMachine::Deferrable: it ends
-        # the response with `callback` or `errback`, and calls `fail` when the client has left.
+        # the response with `callback` or `errback`. It has no public `fail`, which Thin would call
+        # when the client has left: through two of Rack's BodyProxy outside, Kernel#fail answers.
         # @api private
         class Deferrable
           # Bytes that may wait in the reactor.
@@ -47,13 +48,6 @@ module Rack
           # @yield when the connection has ended before the body: at once, if it has
           def errback(&action) = at_end(:cut, action)
 
-          # Thin has lost its connection: the client has left, or is to be left.
-          def fail
-            @room.close
-            disconnect if @reader && !@ending && @left.nil?
-            ended(:cut)
-          end
-
           # Thin ends the request before its body has ended. It has lost the connection; or it
           # answers a pipelined request, of which it knows nothing, with an error page, in mid-body.
           def dropped
@@ -61,7 +55,7 @@ module Rack
 
             connected do
               reset unless @connection.response.body.equal?(@held)
-              fail
+              lose
             end
           end
 
@@ -84,6 +78,13 @@ module Rack
             @patience = @connection.comm_inactivity_timeout
             @connection.comm_inactivity_timeout = 0
             linger(true) unless @left
+          end
+
+          # The connection is lost: the client has left, or is to be left.
+          def lose
+            @room.close
+            disconnect if @reader && !@ending && @left.nil?
+            ended(:cut)
           end
 
           def let_go
@@ -135,7 +136,7 @@ module Rack
           def connected
             yield unless @ending
           rescue RuntimeError, SystemCallError
-            fail
+            lose
           end
 
           # EventMachine tells nobody of it.
