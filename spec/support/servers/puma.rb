@@ -3,11 +3,24 @@
 class ServerProcess
   # `ServerProcess::Puma.new(text, threads: 5)`.
   class Puma < ServerProcess
+    # A Puma that is told to end may hang in closing the pipe to which its signal handler writes
+    # (puma/puma#3677): this is its own fix (puma/puma#3940), which no release in the matrix has.
+    ENDING = <<~RUBY
+      Puma::Server.prepend(Module.new do
+        def notify_safely(message)
+          @notify&.syswrite(message)
+        rescue IOError, Errno::EPIPE, Errno::EBADF
+          nil # The server's own thread is ending it.
+        end
+      end)
+    RUBY
+    private_constant :ENDING
+
     # @param workers [Integer] 0 is single mode
     # @param more [String] further lines of the configuration, such as `preload_app!`
     def initialize(rackup, threads: 5, workers: 0, more: "", **process)
       @single = workers.zero?
-      super(rackup, **process, configuration: <<~RUBY)
+      super(rackup, **process, configuration: <<~RUBY + ENDING)
         environment "production"
         threads #{threads}, #{threads}
         workers #{workers}
