@@ -56,10 +56,10 @@ RSpec.describe "Puma" do
     ours, theirs = UNIXSocket.pair.each { |socket| closing(socket) }
     filled = ours.write_nonblock("x" * 4096, exception: false) until filled == :wait_writable
     env = { "puma.socket" => ours, "rack.hijack" => Struct.new(:io_buffer).new(held) }
-    2.times { Rack::StreamingProxy::Server::Puma.new(env).push }
+    2.times { Rack::StreamingProxy::Server::Puma.new(env).flush }
     expect(held.string).to eq("the head")
     theirs.readpartial(65_536) until theirs.wait_readable(0).nil?
-    Rack::StreamingProxy::Server::Puma.new(env).push
+    Rack::StreamingProxy::Server::Puma.new(env).flush
     expect([held.string, theirs.readpartial(100)]).to eq(["", "the head"])
   end
 

@@ -34,7 +34,7 @@ module Rack
         @whole = true
       rescue BodyError => e
         @failure = e
-        @server.cut(@response.length)
+        @server.abort_response(@response.length)
         raise
       ensure
         # A killed thread may never come to close.

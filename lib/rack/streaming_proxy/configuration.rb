@@ -76,9 +76,9 @@ module Rack
         #   object that may hold anything, its class
         def redact(value)
           case value
-          when String then cut(without_credentials(value).inspect)
-          when Numeric, Symbol, Module, true, false, nil, {} then cut(value.inspect)
-          when Array then cut("[#{value.map { |one| redact(one) }.join(", ")}]")
+          when String then truncate(without_credentials(value).inspect)
+          when Numeric, Symbol, Module, true, false, nil, {} then truncate(value.inspect)
+          when Array then truncate("[#{value.map { |one| redact(one) }.join(", ")}]")
           else value.respond_to?(:to_str) ? redact(value.to_str) : "#<#{value.class}>"
           end
         end
@@ -91,7 +91,7 @@ module Rack
           text.force_encoding("UTF-8").scrub("?")
         end
 
-        def cut(text)
+        def truncate(text)
           text.bytesize > LONGEST ? "#{text.byteslice(0, LONGEST - 3).scrub("")}..." : text
         end
 

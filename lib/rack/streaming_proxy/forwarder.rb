@@ -33,7 +33,7 @@ module Rack
 
         finished(answer)
       rescue UpstreamError, RequestError => e
-        @server.hang_up if e.status == 400
+        @server.close_connection if e.status == 400
         raise if @settings.raise_on_error
 
         finished(ErrorResponse.for(e, @rack_request))
@@ -45,7 +45,7 @@ module Rack
 
       # What follows a CONNECT is meant for the tunnel.
       def refused_tunnel
-        @server.hang_up
+        @server.close_connection
         LocalAnswer.method_not_allowed(@settings)
       end
 

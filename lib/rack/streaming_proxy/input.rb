@@ -153,7 +153,7 @@ module Rack
         chunk.is_a?(String) ? chunk : raise(IOError, "rack.input gave a #{chunk.class}")
       end
 
-      # What is here, where the input can tell. rackup's WEBrick spells it differently.
+      # What is here, where the input can tell: the method has two spellings.
       def read_some(size)
         return @source.read_partial(size) if @source.respond_to?(:read_partial)
 

@@ -31,7 +31,7 @@ module Rack
       # @param rack_request [ClientRequest]
       # @param server [Server::Generic] the adaptation for the application server
       # @raise [RequestError] if it cannot be sent as HTTP
-      def initialize(target, rack_request, server = Server.for(rack_request.env))
+      def initialize(target, rack_request, server)
         @target = target
         @env = rack_request.env
         @server = server

@@ -73,7 +73,7 @@ module Rack
       end
 
       # Servers differ in what they do with a body that may not be sent: there is none. Of an empty
-      # Array Puma 6 to 8 and Rack::ContentLength would announce the length, which to HEAD or in a
+      # Array some of them, and Rack::ContentLength, would announce the length, which to HEAD or in a
       # 304 is that of another response (RFC 9110 section 8.6).
       def bodiless
         @session.close

@@ -20,13 +20,14 @@ module Rack
 
       # @param env [Hash] of the request
       # @return [Generic] the adaptation for the server that gave this env
-      def self.for(env)
-        KINDS.find { |kind| kind.serves?(env) }.new(env)
-      end
+      def self.for(env) = kind(env).new(env)
 
       # @param env [Hash] of a request, which may not be ours to pass on
       # @return [Boolean] whether REQUEST_URI is the server's work, not what the client wrote
-      def self.rewrites_target?(env) = WEBrick.serves?(env)
+      def self.rewrites_target?(env) = kind(env).rewrites_target?
+
+      def self.kind(env) = KINDS.find { |kind| kind.serves?(env) }
+      private_class_method :kind
     end
   end
 end

@@ -111,7 +111,7 @@ module Rack
       def answered(head)
         @answered = true
         @held = false
-        watch_client if @server.forgets_bodies?
+        watch_client if @server.may_skip_close?
         head
       end
 
@@ -119,14 +119,14 @@ module Rack
         @exchange.permit(addresses.map { |address| @allow.call(host, ::IPAddr.new(address)) })
       end
 
-      # Looks, and while there is nothing, feeds the upload or waits for the bell.
+      # Polls, and while there is nothing, feeds the upload or waits for the bell.
       def ready
         loop do
-          patience = @server.patience
+          poll_interval = @server.poll_interval
           result = yield
           return checked(result) unless result == :again
 
-          feed || wait(patience)
+          feed || wait(poll_interval)
         end
       end
 
@@ -180,11 +180,11 @@ module Rack
         raise error.new(reason, upstream: @upstream, phase: @answered ? :body : :head, **facts)
       end
 
-      # @param patience [Integer, nil] seconds
-      def wait(patience)
+      # @param poll_interval [Integer, nil] seconds
+      def wait(poll_interval)
         # Before the head the server has been given nothing that it could hold back.
-        @server.push if @answered
-        return listen(patience) if @watched
+        @server.flush if @answered
+        return listen(poll_interval) if @watched
         return if listen(SILENCE)
 
         watch_client

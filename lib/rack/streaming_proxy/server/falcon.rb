@@ -60,7 +60,7 @@ module Rack
         end
 
         # @param length [Integer, nil]
-        def cut(length)
+        def abort_response(length)
           reset_on_close(client_socket) if @http10 && length.nil? && stream
         end
 

@@ -11,6 +11,9 @@ module Rack
         # @return [Boolean] whether this server gave it
         def self.serves?(_env) = true
 
+        # @return [Boolean] whether REQUEST_URI is the server's work, not what the client wrote
+        def self.rewrites_target? = false
+
         # @param env [Hash]
         def initialize(env)
           @env = env
@@ -60,10 +63,10 @@ module Rack
         # @return [Integer, nil] bytes to ask of `rack.input`; nil if the bell rang first
         def input_size(_input, _bell) = 64 * 1024
 
-        # Called before each look for something to read, for as long as the request takes.
+        # Called before each poll for something to read, for as long as the request takes.
         #
-        # @return [Integer, nil] seconds after which to look again at the latest
-        def patience = nil
+        # @return [Integer, nil] seconds after which to poll again at the latest
+        def poll_interval = nil
 
         # Called when the head is known and before it is given to the server.
         #
@@ -76,10 +79,10 @@ module Rack
 
         # @return [Boolean] whether the server may leave a body without a close: then its client is
         #   watched from the head on, not only while nothing comes
-        def forgets_bodies? = false
+        def may_skip_close? = false
 
         # Sends what the server has been given and may be holding back. Called before each wait.
-        def push; end
+        def flush; end
 
         # @param answer [Array(Integer, Hash, #each)]
         # @param _input [Input] the request's body, of which some may not have been read
@@ -88,12 +91,12 @@ module Rack
 
         # Has the server close the client's connection after the answer: where the request ends is
         # not known, and what follows is no request to believe (RFC 9112 section 6.3).
-        def hang_up; end
+        def close_connection; end
 
         # Makes a truncation visible that the exception in `each` alone would not show.
         #
         # @param _length [Integer, nil] the body's length, if known
-        def cut(_length); end
+        def abort_response(_length); end
 
         private
 

@@ -8,10 +8,10 @@ module Rack
       # TimeoutHandler). How long a stream may be silent is for `idle_timeout` to say.
       # @api private
       class Pitchfork < Generic
-        # Seconds that are kept in hand, and after which to look at them again.
-        AHEAD = 10
-        LOOK = 3
-        private_constant :AHEAD, :LOOK
+        # Seconds that are kept in hand, and after which they are checked again.
+        MARGIN = 10
+        POLL_INTERVAL = 3
+        private_constant :MARGIN, :POLL_INTERVAL
 
         # @param env [Hash]
         # @return [Boolean] whether this server gave it
@@ -20,11 +20,11 @@ module Rack
         # Pitchfork takes whole seconds.
         #
         # @return [Integer] seconds
-        def patience
+        def poll_interval
           timeout = @env["pitchfork.timeout"]
           left = timeout.deadline - Process.clock_gettime(Process::CLOCK_MONOTONIC)
-          timeout.extend_deadline(AHEAD) if left < AHEAD
-          LOOK
+          timeout.extend_deadline(MARGIN) if left < MARGIN
+          POLL_INTERVAL
         end
       end
     end

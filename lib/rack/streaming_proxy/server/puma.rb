@@ -48,17 +48,17 @@ module Rack
 
         # Such a body ends with the connection, or the client would wait for ever.
         def prepare(length)
-          hang_up if @http10 && length.nil?
+          close_connection if @http10 && length.nil?
         end
 
         # Puma leaves the body of a coding that it does not know for the next request.
-        def hang_up
+        def close_connection
           @env["HTTP_CONNECTION"] = "close"
         end
 
-        # TCP_NODELAY pushes what TCP_CORK holds back and leaves the cork in: bulk stays in full
+        # TCP_NODELAY flushes what TCP_CORK holds back and leaves the cork in: bulk stays in full
         # segments. Unix sockets are not corked.
-        def push
+        def flush
           write_head
           return unless corked?
 
@@ -68,7 +68,7 @@ module Rack
         end
 
         # @param length [Integer, nil]
-        def cut(length)
+        def abort_response(length)
           reset_on_close(client_socket) if @http10 && length.nil?
         end
 

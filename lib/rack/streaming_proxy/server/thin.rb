@@ -39,7 +39,7 @@ module Rack
         def undeclared_body = nil
 
         # What follows is no request to believe.
-        def hang_up
+        def close_connection
           @env["HTTP_CONNECTION"] = "close"
         end
 

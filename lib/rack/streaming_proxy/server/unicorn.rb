@@ -13,8 +13,8 @@ module Rack
         # Seconds for which the rest of an upload is read after an early answer.
         LINGER = 1
         # Bytes to read at once.
-        MOST = 16 * 1024
-        private_constant :CONTINUE, :LINGER, :MOST
+        MAX_READ = 16 * 1024
+        private_constant :CONTINUE, :LINGER, :MAX_READ
 
         # @param env [Hash]
         # @return [Boolean] whether this server gave it
@@ -73,7 +73,7 @@ module Rack
         end
 
         # @param length [Integer, nil]
-        def cut(length)
+        def abort_response(length)
           reset_on_close(client_socket) if @http10 && length.nil?
         end
 
@@ -95,7 +95,7 @@ module Rack
 
         def size_here(input, bell)
           buffered = buffer(input)
-          return MOST unless buffered
+          return MAX_READ unless buffered
 
           here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
         end
@@ -114,14 +114,14 @@ module Rack
 
         # @return [Integer, nil] how many bytes can be read at once, after the block has waited
         def here(buffered)
-          return [buffered.bytesize, MOST].min unless buffered.empty?
+          return [buffered.bytesize, MAX_READ].min unless buffered.empty?
 
           on_socket if yield
         end
 
         # At the client's end one byte is asked for, so that reading raises what there is to raise.
         def on_socket
-          [client_socket.recv_nonblock(MOST, ::Socket::MSG_PEEK).to_s.bytesize, 1].max
+          [client_socket.recv_nonblock(MAX_READ, ::Socket::MSG_PEEK).to_s.bytesize, 1].max
         rescue IO::WaitReadable
           1
         end

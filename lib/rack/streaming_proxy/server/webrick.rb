@@ -20,6 +20,9 @@ module Rack
         # @return [Boolean] whether this server gave it
         def self.serves?(env) = env["SERVER_SOFTWARE"].to_s.start_with?("WEBrick")
 
+        # @return [Boolean]
+        def self.rewrites_target? = true
+
         # @param env [Hash]
         def initialize(env)
           super
@@ -33,10 +36,10 @@ module Rack
 
         # A body that is called is not closed; if its client leaves before the head is written, it
         # is not even called.
-        def forgets_bodies? = !@socket.nil?
+        def may_skip_close? = !@socket.nil?
 
         # The end of the request is not known: neither WEBrick nor we read on to find it.
-        def hang_up
+        def close_connection
           request = unwrapped(@env["rack.input"]).instance_variable_get(:@request)
           request&.instance_variable_set(:@keep_alive, false)
         end
@@ -44,7 +47,7 @@ module Rack
         # WEBrick would read the rest of the upload before it sends an early answer, and stumbles
         # over where we have stopped.
         def finish(answer, input)
-          hang_up unless input.ended?
+          close_connection unless input.ended?
           return answer unless @socket && answer.last.is_a?(Body)
 
           RackHeaders::RACK3 ? Callable.offer(answer, @socket) : Hijack.offer(answer, @env, @socket)

@@ -10,13 +10,13 @@ module Rack
         # when the client has left: through two of Rack's BodyProxy outside, Kernel#fail answers.
         # @api private
         class Deferrable
-          # Bytes that may wait in the reactor.
-          MOST = 512 * 1024
-          # Seconds between looks at how many wait there; EventMachine tells nobody.
-          LOOK = 0.005
+          # Bytes that may wait in EventMachine's buffer.
+          HIGH_WATER_MARK = 512 * 1024
+          # Seconds between polls of that buffer, for which EventMachine has no event.
+          POLL_INTERVAL = 0.005
           # An address of no family.
-          NOBODY = [::Socket::AF_UNSPEC].pack("S").ljust(16, "\0").freeze
-          private_constant :MOST, :LOOK, :NOBODY
+          UNSPECIFIED = [::Socket::AF_UNSPEC].pack("S").ljust(16, "\0").freeze
+          private_constant :HIGH_WATER_MARK, :POLL_INTERVAL, :UNSPECIFIED
 
           # @param body [Body]
           # @param length [Integer, nil] bytes of the body, if known
@@ -27,7 +27,7 @@ module Rack
             @connection = connection
             @room = Thread::Queue.new
             @lock = Mutex.new
-            @waiting = { whole: [], cut: [] }
+            @waiting = { complete: [], aborted: [] }
           end
 
           # Where Thin has this body, or one that passes `callback` on to it, the yielding goes on
@@ -43,10 +43,10 @@ module Rack
           end
 
           # @yield when the body has ended whole: at once, if it has
-          def callback(&action) = at_end(:whole, action)
+          def callback(&action) = at_end(:complete, action)
 
           # @yield when the connection has ended before the body: at once, if it has
-          def errback(&action) = at_end(:cut, action)
+          def errback(&action) = at_end(:aborted, action)
 
           # Thin ends the request before its body has ended. It has lost the connection; or it
           # answers a pipelined request, of which it knows nothing, with an error page, in mid-body.
@@ -75,7 +75,7 @@ module Rack
           # Thin would close a connection on which nothing comes for 30 s. Where the connection's
           # end is the body's, a server that is killed must not end it with a FIN.
           def hold_open
-            @patience = @connection.comm_inactivity_timeout
+            @inactivity_timeout = @connection.comm_inactivity_timeout
             @connection.comm_inactivity_timeout = 0
             linger(true) unless @left
           end
@@ -84,11 +84,11 @@ module Rack
           def lose
             @room.close
             disconnect if @reader && !@ending && @left.nil?
-            ended(:cut)
+            ended(:aborted)
           end
 
           def let_go
-            @connection.comm_inactivity_timeout = @patience
+            @connection.comm_inactivity_timeout = @inactivity_timeout
             linger(false) unless @left
           end
 
@@ -108,7 +108,7 @@ module Rack
             nil # The body has logged that it was cut short, or that the client has left.
           ensure
             @body.close
-            in_reactor { whole ? finish(send_chunk) : cut }
+            in_reactor { whole ? finish(send_chunk) : abort_response }
           end
 
           # The last piece of known length goes out together with the end: upon it the client may
@@ -122,7 +122,7 @@ module Rack
           def hand_over(chunk, send_chunk)
             in_reactor do
               send_chunk.call(chunk)
-              once_below(MOST) { @room.push(true) }
+              once_below(HIGH_WATER_MARK) { @room.push(true) }
             end
             @room.pop || raise(ClosedQueueError)
           end
@@ -139,21 +139,21 @@ module Rack
             lose
           end
 
-          # EventMachine tells nobody of it.
+          # Polls, for EventMachine has no event for it.
           def once_below(bytes, &action)
             return action.call if @connection.get_outbound_data_size <= bytes
 
-            ::EventMachine.add_timer(LOOK) { connected { once_below(bytes, &action) } }
+            ::EventMachine.add_timer(POLL_INTERVAL) { connected { once_below(bytes, &action) } }
           end
 
           def finish(send_chunk)
             send_chunk.call(@last) if @last
             let_go
-            ended(:whole)
+            ended(:complete)
           end
 
           # Thin would go on with a connection that the client wants to keep.
-          def cut
+          def abort_response
             once_below(0) { @left ? @connection.close_connection : reset }
           end
 
@@ -165,7 +165,7 @@ module Rack
           # EventMachine is about to close it in its own way, as it does when Thin is stopped: Linux
           # then sends a RST for a socket that is to have no peer any more.
           def disconnect
-            socket.connect(NOBODY)
+            socket.connect(UNSPECIFIED)
           rescue SystemCallError, RuntimeError
             nil # It is closed, or has no peer already.
           end

@@ -8,13 +8,13 @@ module Rack
         # of the headers. That has to return before WEBrick reads, so a thread writes.
         # @api private
         class Hijack
-          # Seconds between looks at whether WEBrick still reads.
-          LOOK = 1
+          # Seconds between polls of whether WEBrick still reads.
+          POLL_INTERVAL = 1
           # Seconds.
           GRACE = 0.5
           # Upon which Rack::ConditionalGet makes a 304.
           CONDITIONS = %w[HTTP_IF_NONE_MATCH HTTP_IF_MODIFIED_SINCE].freeze
-          private_constant :LOOK, :GRACE, :CONDITIONS
+          private_constant :POLL_INTERVAL, :GRACE, :CONDITIONS
 
           # Middlewares outside may put another response in the place of some, and WEBrick would
           # seek in the pipe for a range: these are not streamed.
@@ -68,7 +68,7 @@ module Rack
           def write(pipe)
             @body.each { |chunk| put(pipe, chunk) }
           rescue BodyError
-            cut
+            abort_response
           rescue SystemCallError, IOError
             nil # WEBrick has gone.
           ensure
@@ -78,7 +78,7 @@ module Rack
 
           # At the pipe's end WEBrick would write a last chunk, as if the body were whole. It gets
           # time to pass on what is in the pipe.
-          def cut
+          def abort_response
             sleep(GRACE)
             # TLS would say that it ends here.
             return @socket.to_io.shutdown unless @socket.is_a?(::IO)
@@ -93,7 +93,7 @@ module Rack
               written = pipe.write_nonblock(bytes, exception: false)
               next bytes = bytes.byteslice(written..) if written.is_a?(Integer)
 
-              raise Errno::EPIPE if !pipe.wait_writable(LOOK) && @socket.closed?
+              raise Errno::EPIPE if !pipe.wait_writable(POLL_INTERVAL) && @socket.closed?
             end
           end
         end
