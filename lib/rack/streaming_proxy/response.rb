@@ -73,8 +73,8 @@ module Rack
       end
 
       # Servers differ in what they do with a body that may not be sent: there is none. Of an empty
-      # Array some of them, and Rack::ContentLength, would announce the length, which to HEAD or in a
-      # 304 is that of another response (RFC 9110 section 8.6).
+      # Array some of them would announce the length, as Rack::ContentLength would, which to HEAD or
+      # in a 304 is that of another response (RFC 9110 section 8.6).
       def bodiless
         @session.close
         complete
