@@ -219,7 +219,7 @@ RSpec.describe "Limits" do
 
     it "raises what names the setting under raise_on_error", id: "BL1" do
       app = bare(max_request_body: 10, raise_on_error: true) { echo.url }
-      error = Rack::StreamingProxy::RequestBodyError
+      error = Rack::StreamingProxy::RequestBodyTooLarge
       expect { post(app, "0123456789a") }.to raise_error(error, /10 .*\(max_request_body\)/) { |e|
         expect([e.status, e.phase, e.upstream]).to eq([413, :head, "http://#{echo.authority}"])
       }

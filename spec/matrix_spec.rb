@@ -46,6 +46,17 @@ RSpec.describe "bin/matrix", matrix: false do
       .to eq(["bin/matrix: there is no potato; there are bookworm trixie forky\n", 1])
   end
 
+  it "refuses an option that is none, and shows those there are" do
+    message = "bin/matrix: there is no option --lst; --help shows those there are\n"
+    expect(run("bin/matrix", "bookworm", "--lst")).to eq([message, 1])
+    output, status = run("bin/matrix", "--help")
+    options = File.read(File.join(@directory, "bin/matrix")).scan(/^ +(--\w+)\)/).flatten
+    expect(options).to include("--others", "--help")
+    expect(output.scan(%r{^  bin/matrix (--\w+)}).flatten).to match_array(options)
+    expect(output).to match(/\ARuns the suite on .*root, or sudo\.\n\z/m)
+    expect(status).to eq(0)
+  end
+
   describe "of the machine's own release" do
     before do
       releases("#{codename}:\n  rake: \"1\"\n")

@@ -156,6 +156,7 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
       "UpstreamError" => "Error", "ConnectError" => "UpstreamError", "TlsError" => "UpstreamError",
       "TimeoutError" => "UpstreamError", "ProtocolError" => "UpstreamError",
       "DestinationRefused" => "UpstreamError", "RequestBodyError" => "UpstreamError",
+      "RequestBodyTooLarge" => "RequestBodyError",
       "RequestError" => "Error", "LoopDetected" => "RequestError"
     }
     parents.each do |child, parent|

@@ -40,7 +40,7 @@ module Rack
     #   So far: `started` (exchanges), `finished` (whose response came whole), `abandoned` (closed
     #   before their end, or whose client left), `bytes_up` and `bytes_down` (of bodies), `errors`
     #   (failed exchanges, a Hash of class name and Integer; `BodyError` for those whose response
-    #   was cut short).
+    #   was cut short, `RequestBodyError` for a body that was too large, too).
     def self.stats
       counts = Native::Client.stats
       failed = counts.delete(:failed)

@@ -30,10 +30,16 @@ RSpec.describe "The proxy's errors in a Rails application" do
     RUBY
     statuses = { ConnectError: 502, TlsError: 502, ProtocolError: 502, DestinationRefused: 502,
                  Overloaded: 503, TimeoutError: 504, RequestError: 400, RequestBodyError: 400,
-                 LoopDetected: 508, UpstreamError: 502, ConfigurationError: 500,
-                 HttpServerError: 500, UnknownError: 500 }
+                 RequestBodyTooLarge: 413, LoopDetected: 508, UpstreamError: 502,
+                 ConfigurationError: 500, HttpServerError: 500, UnknownError: 500 }
     answered = statuses.to_h { |name, _| [name, get(server, "/raise/#{name}").status] }
     expect(answered).to eq(statuses)
+  end
+
+  it "tell that an upload is larger than max_request_body" do
+    server = start("#{raising}; config.streaming_proxy.max_request_body = 5", refused)
+    expect(post(server, "/search", "a=bcd").status).to eq(502)
+    expect(post(server, "/search", "a=bcde").status).to eq(413)
   end
 
   it "have the status that the application has given them, wherever it says so" do

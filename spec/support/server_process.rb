@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../../dev/matrix/installed"
+
 # A rackup text under a real server in a process of its own: `ServerProcess.start(:puma, text)`.
 # Each server is a subclass in spec/support/servers: its package, command line, the line by which it
 # says that it is ready, and the signal that ends it. `new` returns when clients can connect.
@@ -22,9 +24,7 @@ class ServerProcess < RubyProcess
 
     # @return [Gem::Version, nil] of the server on this system; nil if it is not here
     def version
-      Gem::Specification.find_by_name(package).version
-    rescue Gem::MissingSpecError
-      nil
+      @version ||= Installed.version(package)&.then { |version| Gem::Version.new(version) }
     end
 
     # @return [Boolean] whether it is of this version or a later one

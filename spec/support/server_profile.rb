@@ -56,15 +56,7 @@ class ServerProfile
     @kind = kind
     @name = name
     @restarts = restarts
-    @limits = features.reject { |_, value| value == true }
-                      .transform_values do |value|
-      if value.is_a?(Limit)
-        value
-      else
-        Limit.new(value,
-                  true)
-      end
-    end
+    @limits = features.reject { |_, value| value == true }.transform_values { |value| limit(value) }
   end
 
   # @return [Boolean] whether it holds on this system
@@ -79,5 +71,11 @@ class ServerProfile
 
   def installed?
     !server.version.nil?
+  end
+
+  private
+
+  def limit(value)
+    value.is_a?(Limit) ? value : Limit.new(value, true)
   end
 end

@@ -104,17 +104,16 @@ module Rack
       def status = 504
     end
 
-    # The client's body could not be read to its end, or is longer than `max_request_body`.
+    # The client's body could not be read to its end.
     class RequestBodyError < UpstreamError
-      # @return [Integer] 400, or 413 for a body that is too long
-      attr_reader :status
+      # @return [Integer] 400
+      def status = 400
+    end
 
-      # @param message [String, nil]
-      # @param status [Integer]
-      def initialize(message = nil, status: 400, **facts)
-        super(message, **facts)
-        @status = status
-      end
+    # The client's body is longer than `max_request_body`.
+    class RequestBodyTooLarge < RequestBodyError
+      # @return [Integer] 413
+      def status = 413
     end
 
     # A response was cut short. Raised in the body's `each`; servers take an EOFError for a broken

@@ -20,7 +20,7 @@ module Rack
       # @param settings [Configuration]
       # @param server [Server::Generic]
       # @raise [RequestError] if the request cannot be sent as HTTP
-      # @raise [RequestBodyError] if its body is known to be too long
+      # @raise [RequestBodyTooLarge] if its body is known to be too long
       def initialize(request, settings, server)
         @server = server
         @input = request.input
@@ -165,7 +165,7 @@ module Rack
       def from_client
         yield
       rescue Input::TooLong => e
-        give_up(RequestBodyError, e.message, status: 413)
+        give_up(RequestBodyTooLarge, e.message)
       rescue StandardError => e
         raise unless @answered || e.is_a?(SystemCallError) || e.is_a?(IOError)
 
@@ -174,10 +174,10 @@ module Rack
         give_up(error, reason.force_encoding("UTF-8").scrub("?"))
       end
 
-      def give_up(error, reason, **facts)
+      def give_up(error, reason)
         @feeding = false
         @exchange&.fail(reason)
-        raise error.new(reason, upstream: @upstream, phase: @answered ? :body : :head, **facts)
+        raise error.new(reason, upstream: @upstream, phase: @answered ? :body : :head)
       end
 
       # @param poll_interval [Integer, nil] seconds

@@ -6,16 +6,6 @@ class ServerProcess
   class Passenger < ServerProcess
     LISTENING = %r{Accessible via: http://127\.0\.0\.1:(\d+)}
 
-    # @return [Gem::Version, nil] it is no gem where it is a package of the system
-    def self.version
-      @version ||= begin
-        told = IO.popen([RubyProcess::CLEAN, "passenger", "--version", { err: File::NULL }], &:read)
-        Gem::Version.new(told[/[\d.]+$/])
-      end
-    rescue Errno::ENOENT
-      nil
-    end
-
     # @param workers [Integer] processes at the most
     # @param more [Array<String>] further arguments
     def initialize(rackup, workers: 1, more: [], **process)
