@@ -58,8 +58,8 @@ RSpec.describe "Back-pressure" do
         64.times { |number| connection.write(number.chr * mib) }
         connection.wait_for_end(within: 10)
       end
-      _, _, body = bare(idle_timeout: 0.3) { upstream.url }.call(env_for)
-      sleep 0.6 # longer than idle_timeout, which pauses while our own queue is full
+      _, _, body = bare(idle_timeout: 2) { upstream.url }.call(env_for)
+      sleep 2.5 # longer than idle_timeout, which pauses while our own queue is full
       text = read(body)
       expect(text.bytesize).to eq(size)
       expect(Array.new(64) { |number| text.byteslice(number * mib, mib) == number.chr * mib })

@@ -135,7 +135,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and bad input" do
       got = EventQueue.new("end of the request")
       upstream = start_upstream do |connection|
         connection.read_head
-        got << connection.read_to_end(within: 5)
+        got << connection.read_to_end
       rescue RawSocket::Ended
         got << ["", connection.ending]
       end

@@ -13,8 +13,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and an upstream that misbehaves" do
       expect(Array.new(5) { fetch(app).status }.uniq).to eq([502]).or eq([504])
       # The engine takes note of an end a moment after Ruby has heard of it.
       ended = -> { Rack::StreamingProxy.stats[:exchanges] == before }
-      expect(Deadline.new(2).poll(&ended)).to be(true)
-      expect(Deadline.new(2).poll { upstream.connections.all?(&:closed?) }).to be(true)
+      expect(Deadline.new(10).poll(&ended)).to be(true)
+      expect(Deadline.new(10).poll { upstream.connections.all?(&:closed?) }).to be(true)
     end
   end
 

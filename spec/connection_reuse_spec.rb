@@ -100,7 +100,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and reuse of connections" do
       _, _, body = app.call(env_for)
       body.close
       connection = upstream.wait_for_connection
-      expect(Deadline.new(1).poll { connection.ending }).not_to be_nil
+      expect(Deadline.new(10).poll { connection.ending }).not_to be_nil
     end
   end
 
@@ -136,7 +136,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and reuse of connections" do
       upstream = upstream_whose_first_connection(&:close)
       app = linted { upstream.url }
       fetch(app)
-      Deadline.new(2).poll { upstream.connections.first.closed? }
+      Deadline.new(10).poll { upstream.connections.first.closed? }
       Deadline.new(0.5).poll { Rack::StreamingProxy.stats[:idle_connections].zero? }
       expect(fetch(app, "/", method: "POST", input: "p").body).to eq("fresh p")
     end

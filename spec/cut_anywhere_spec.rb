@@ -125,7 +125,7 @@ RSpec.describe "A response cut at any boundary" do
         @server = start_server(kind, RackupText.proxy("timeout: 0.4, idle_timeout: 0.4"),
                                env: { "UPSTREAM" => @upstream.url("") }, **options)
         Array.new(16) { in_thread { fault_after(name) } }.each(&:join)
-        @before = Deadline.new(5).poll { held(@server).then { |now| now if now[0, 2] == [0, 0] } }
+        @before = Deadline.new(10).poll { held(@server).then { |now| now if now[0, 2] == [0, 0] } }
       end
 
       responses.each do |shape, response|

@@ -12,7 +12,7 @@ RSpec.describe "bin/demo", matrix: false do
   def perform(*arguments, **env)
     process = demo(*arguments, **env)
     status = process.wait(within: 45) or raise "still running after:\n#{process.output}"
-    process.output.ended?(within: 5)
+    process.output.ended?(within: 20)
     [status.exitstatus, process.output.to_s]
   end
 

@@ -163,7 +163,7 @@ RSpec.describe "docs/deployment.md" do
     # for each exchange, and one of the engine's.
     wanted = { "socket" => before["socket"] + 30, "eventfd" => before["eventfd"] + 11 }
     now = nil
-    Deadline.new(5).poll { (now = kinds_of_descriptors(server).slice(*wanted.keys)) == wanted }
+    Deadline.new(10).poll { (now = kinds_of_descriptors(server).slice(*wanted.keys)) == wanted }
     expect(now).to eq(wanted)
   end
 

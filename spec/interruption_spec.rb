@@ -15,7 +15,7 @@ RSpec.describe "An interrupted wait" do
     before = ProcessFacts.connections_to(listener.port, "SYN_SENT")
     @gone = -> { ProcessFacts.connections_to(listener.port, "SYN_SENT") <= before }
     ready = -> { ProcessFacts.connections_to(listener.port, "SYN_SENT") > before }
-    waiting(bare { listener.url }, env_for, ready)
+    waiting(bare(connect_timeout: 30) { listener.url }, env_for, ready)
   end
 
   def awaiting_the_head
@@ -34,7 +34,7 @@ RSpec.describe "An interrupted wait" do
 
   def in_the_retry_delay
     upstream = serving { [503, { "Connection" => "close" }, ""] }
-    @gone = -> { upstream.connections.size == 1 && upstream.connections.first.closed? }
+    @gone = -> { upstream.connections.size <= 1 && upstream.connections.all?(&:closed?) }
     app = bare(num_retries_on_5xx: 3, retry_delay: 30) { upstream.url }
     ready = -> { upstream.connections.first&.closed? }
     waiting(app, env_for, ready)
@@ -43,7 +43,7 @@ RSpec.describe "An interrupted wait" do
   def with_the_upload_blocked
     upstream = watched_upstream do |connection|
       connection.read_head
-      @blocked.pop(within: 10)
+      @blocked.pop
     end
     env = env_for("/", method: "POST", input: "u" * 64_000_000)
     input = env["rack.input"]
@@ -60,7 +60,7 @@ RSpec.describe "An interrupted wait" do
       yield connection
       connection.wait_for_end(within: 20)
     end
-    @gone = -> { upstream.connections.first&.ending }
+    @gone = -> { upstream.connections.all?(&:ending) }
     upstream
   end
 
@@ -72,16 +72,25 @@ RSpec.describe "An interrupted wait" do
     body&.close
   end
 
-  def settle_in(wait)
-    expect(Deadline.new(5).poll { wait.ready.call }).to be_truthy
-    sleep 0.05 # so that the thread is in its wait, not on its way there
+  # Serves in a thread, and returns when that is in its wait.
+  def serve_in_thread(wait)
+    thread = in_thread { serve(wait) }
+    expect(Deadline.new(10).poll { wait.ready.call && asleep?(thread) }).to be_truthy
+    thread
+  end
+
+  def asleep?(thread)
+    thread.status == "sleep"
   end
 
   def expect_the_upstream_to_be_free
     @blocked << true
-    expect(Deadline.new(1).poll { @gone.call }).to be_truthy
-    expect(Deadline.new(1).poll { Rack::StreamingProxy.stats[:exchanges].zero? }).to be(true)
+    expect(Deadline.new(10).poll { @gone.call }).to be_truthy
+    expect(Deadline.new(10).poll { Rack::StreamingProxy.stats[:exchanges].zero? }).to be(true)
   end
+
+  # Not interrupted, each of these waits would go on for 20 s and more.
+  at_once = 5
 
   before do
     @seen = nil
@@ -91,38 +100,31 @@ RSpec.describe "An interrupted wait" do
   %i[connecting awaiting_the_head amid_the_body in_the_retry_delay
      with_the_upload_blocked].each do |state|
     context state.to_s.tr("_", " ").to_s do
-      it "ends within 50 ms of Thread#kill, and the upstream is free within 1 s" do
-        wait = send(state)
-        thread = in_thread { serve(wait) }
-        settle_in(wait)
-        expect(elapsed { thread.kill.join(5) }).to be < 0.05
+      it "ends at once on Thread#kill, and the upstream is free" do
+        thread = serve_in_thread(send(state))
+        expect(thread.kill.join(at_once)).to be(thread)
         expect_the_upstream_to_be_free
       end
 
-      it "ends within 50 ms of Thread#raise, with that exception" do
-        wait = send(state)
-        thread = in_thread { serve(wait) }
-        settle_in(wait)
-        seconds = elapsed do
-          thread.raise(KeyError, "from outside")
-          expect { thread.join(5) }.to raise_error(KeyError, "from outside")
-        end
-        expect(seconds).to be < 0.05
+      it "ends at once on Thread#raise, with that exception" do
+        thread = serve_in_thread(send(state))
+        thread.raise(KeyError, "from outside")
+        expect { thread.join(at_once) }.to raise_error(KeyError, "from outside")
         expect_the_upstream_to_be_free
       end
 
-      it "ends within 50 ms of Timeout" do
+      it "ends when Timeout says so" do
         wait = send(state)
         seconds = elapsed do
           expect { Timeout.timeout(0.5) { serve(wait) } }.to raise_error(Timeout::Error)
         end
-        expect(seconds).to be_between(0.5, 0.55)
+        expect(seconds).to be_between(0.5, 0.5 + at_once)
         expect_the_upstream_to_be_free
       end
     end
   end
 
-  it "ends within 50 ms of close from another thread" do
+  it "ends at once on close from another thread" do
     upstream = watched_upstream do |connection|
       connection.read_head
       connection.begin_chunked
@@ -132,25 +134,23 @@ RSpec.describe "An interrupted wait" do
     seen = EventQueue.new
     thread = in_thread { body.each { |chunk| seen << chunk } }
     seen.pop
-    sleep 0.05
-    seconds = elapsed do
-      body.close
-      begin
-        thread.join(5)
-      rescue IOError
-        nil # how the reader learns of it
-      end
+    expect(Deadline.new(10).poll { asleep?(thread) }).to be(true)
+    body.close
+    begin
+      expect(thread.join(at_once)).to be(thread)
+    rescue IOError
+      nil # how the reader learns of it
     end
-    expect(seconds).to be < 0.05
     expect_the_upstream_to_be_free
   end
 
   it "is no obstacle to signals" do
     result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => awaited.url })
       require "rack/mock"
-      trap("USR1") { $stdout.syswrite("handled\\n") }
+      trap("USR1") { $stdout.syswrite("handled\\n").then { exit!(7) } }
       app = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) { ENV.fetch("UPSTREAM") }
-      Thread.new { sleep 0.3; Process.kill("USR1", Process.pid); sleep 0.2; exit! 7 }
+      waiting = -> { Rack::StreamingProxy.stats[:connections] == 1 && Thread.main.stop? }
+      Thread.new { Thread.pass until waiting.call; Process.kill("USR1", Process.pid) }
       app.call(Rack::MockRequest.env_for("/"))
     RUBY
     expect(result.output).to eq("handled\n")

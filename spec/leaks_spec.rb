@@ -89,13 +89,13 @@ RSpec.describe "Five hundred cut connections" do
     end
     10.times(&cut)
     quiet = -> { upstream.connections.all?(&:closed?) }
-    Deadline.new(5).poll(&quiet)
+    Deadline.new(10).poll(&quiet)
     GC.start
     before = Dir.children("/proc/self/fd").size
     150.times(&cut)
-    Deadline.new(5).poll(&quiet)
+    Deadline.new(10).poll(&quiet)
     GC.start
-    expect(Deadline.new(5).poll { Dir.children("/proc/self/fd").size <= before }).to be(true)
+    expect(Deadline.new(10).poll { Dir.children("/proc/self/fd").size <= before }).to be(true)
     expect(Rack::StreamingProxy.stats).to include(exchanges: 0)
   end
 
@@ -107,13 +107,13 @@ RSpec.describe "Five hundred cut connections" do
     killed = Array.new(300) do |number|
       thread = in_thread { fetch(app, "/", method: "POST", input: "x" * (number * 37)) }
       sleep rand * 0.002
-      thread.kill.join(2)
+      thread.kill.join(10)
     end
     expect(killed).to all(be_truthy)
     expect(fetch(app).status).to eq(200)
-    expect(Deadline.new(2).poll { Rack::StreamingProxy.stats[:exchanges].zero? }).to be(true)
+    expect(Deadline.new(10).poll { Rack::StreamingProxy.stats[:exchanges].zero? }).to be(true)
     GC.start
-    expect(Deadline.new(2).poll { Dir.children("/proc/self/fd").size <= before + 8 }).to be(true)
+    expect(Deadline.new(10).poll { Dir.children("/proc/self/fd").size <= before + 8 }).to be(true)
   end
 
   it "hold nothing of the bodies that nobody reads, before any garbage collection" do
@@ -164,7 +164,7 @@ RSpec.describe "Five hundred cut connections" do
     _, _, body = app.call(env_for("/begun", method: "POST", input: "12345"))
     expect(Rack::StreamingProxy.stats[:exchanges]).to eq(before[:exchanges] + 1)
     body.close
-    expect(Deadline.new(2).poll { Rack::StreamingProxy.stats[:exchanges] == before[:exchanges] })
+    expect(Deadline.new(10).poll { Rack::StreamingProxy.stats[:exchanges] == before[:exchanges] })
       .to be(true)
     fetch(app, "/whole")
     expect(Rack::StreamingProxy.stats[:bytes_up]).to be >= before[:bytes_up] + 5

@@ -44,7 +44,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and an upstream whose connections a
     while_taken do |app, release|
       second = in_thread { fetch(app) }
       waiting = -> { Rack::StreamingProxy.stats[:waiting_requests] == 1 }
-      expect(Deadline.new(2).poll(&waiting)).to be(true)
+      expect(Deadline.new(10).poll(&waiting)).to be(true)
       2.times { release << :go }
       expect(second.value.body).to eq("late")
     end
@@ -54,9 +54,9 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and an upstream whose connections a
     while_taken do |app|
       waiter = in_thread { fetch(app) }
       waiting = -> { Rack::StreamingProxy.stats[:waiting_requests] }
-      expect(Deadline.new(2).poll { waiting.call == 1 }).to be(true)
+      expect(Deadline.new(10).poll { waiting.call == 1 }).to be(true)
       waiter.kill.join
-      expect(Deadline.new(2).poll { waiting.call.zero? }).to be(true)
+      expect(Deadline.new(10).poll { waiting.call.zero? }).to be(true)
     end
   end
 end

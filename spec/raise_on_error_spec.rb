@@ -142,10 +142,10 @@ RSpec.describe Rack::StreamingProxy, "and its exceptions" do
       connection.begin_chunked
       100.times do
         connection.chunk("x")
-        sleep 0.02
+        sleep 0.05
       end
     end
-    error = error_of(upstream.url, total_timeout: 0.2)
+    error = error_of(upstream.url, total_timeout: 1.5)
     expect(error).to be_an_instance_of(Rack::StreamingProxy::BodyError)
     expect([error.status, error.phase.to_s]).to eq([504, "total"])
   end

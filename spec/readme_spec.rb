@@ -70,7 +70,7 @@ RSpec.describe "The README" do
     client.get(path)
     client.read_head
     3.times do |number|
-      expect(client.read_chunk(within: 2)).to eq("tick #{number}")
+      expect(client.read_chunk).to eq("tick #{number}")
       ticks << true
     end
     expect(client.read_chunk).to be_nil
@@ -122,7 +122,7 @@ RSpec.describe "The README" do
       get(@server, "/files/report.csv")
       live(:log, @upstream).each_line(chomp: true) do |line|
         pattern = Regexp.escape(line).sub(/\d+(?=\\ ms)/, "\\d+")
-        expect(@server.output.wait_for(/#{pattern}$/, within: 2)).to be_truthy
+        expect(@server.output.wait_for(/#{pattern}$/)).to be_truthy
       end
     end
   end
@@ -188,7 +188,7 @@ RSpec.describe "The README" do
         .to eq("log_verbosity=:low num_retries_on_5xx=5 raise_on_5xx=true")
       expect(get(@server, "/search?down").status).to eq(500)
       expect(@upstream.requests.count { |request| request.target.end_with?("down") }).to eq(6)
-      expect(@server.output.wait_for(/HttpServerError .*answered 503/, within: 2)).to be_truthy
+      expect(@server.output.wait_for(/HttpServerError .*answered 503/)).to be_truthy
       expect(@server.output.to_s).to match(/\[Rack::StreamingProxy\] .*503.*6 attempts/)
     end
   end

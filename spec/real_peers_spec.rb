@@ -140,7 +140,7 @@ RSpec.describe "Real clients before real servers" do
       @nginx = keep(NginxProcess.new)
       @bytes = Random.bytes(20 << 20)
       @nginx.serve("big", @bytes)
-      @nginx.serve("limited", @bytes[0, 300_000])
+      @nginx.serve("limited", @bytes[0, 4_000_000]) # at 200,000 bytes a second
       @server = start_puma(RackupText.proxy, env: { "UPSTREAM" => @nginx.url("") })
     end
 
@@ -167,7 +167,7 @@ RSpec.describe "Real clients before real servers" do
         client.read_head
         client.read_some
       end
-      expect(seconds).to be < 0.5
+      expect(seconds).to be < 10
     end
 
     it "passes its statuses and its refusal of a large upload on", id: "ST6" do

@@ -14,7 +14,7 @@ RSpec.describe "The signatures", skip: Signatures.missing do
     process = keep(RubyProcess.new("-r", "rbs/test/setup", "-S", "rspec", "--no-color",
                                    "--tag", "~against_signatures", *specs, env:))
     process.wait(within: 100)
-    process.output.ended?(within: 5)
+    process.output.ended?(within: 20)
     process.output.to_s
   end
 

@@ -29,7 +29,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and smuggled requests" do
 
   # All that has reached the upstream, once its connections have ended.
   def recorded
-    ended = Deadline.new(5).poll { upstream.connections.all?(&:closed?) }
+    ended = Deadline.new(10).poll { upstream.connections.all?(&:closed?) }
     expect(ended).to be(true)
     Array.new(seen.size) { seen.pop }
   end

@@ -15,7 +15,7 @@ RSpec.describe "docs/testing.md" do
   def run(directory, *arguments)
     process = keep(RubyProcess.new(*arguments, directory:))
     status = process.wait(within: 50)
-    process.output.ended?(within: 5)
+    process.output.ended?(within: 20)
     [status, process.output.to_s]
   end
 

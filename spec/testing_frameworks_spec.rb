@@ -17,7 +17,7 @@ RSpec.describe "Rack::StreamingProxy::Testing in test frameworks" do
       File.write(File.join(directory, "a_test.rb"), text)
       process = keep(RubyProcess.new(*arguments, "a_test.rb", directory:))
       process.wait(within: 30)
-      process.output.ended?(within: 5)
+      process.output.ended?(within: 20)
       process.output.to_s
     end
   end

@@ -98,7 +98,7 @@ RSpec.describe Rack::StreamingProxy::Testing, "in threads and processes" do
     end
 
     def all_ended
-      Deadline.new(5).poll { Rack::StreamingProxy.stats[:exchanges].zero? }
+      Deadline.new(10).poll { Rack::StreamingProxy.stats[:exchanges].zero? }
     end
 
     it "leaves no descriptor and no thread, however exchanges end" do
@@ -123,7 +123,7 @@ RSpec.describe Rack::StreamingProxy::Testing, "in threads and processes" do
       20.times(&ask)
       expect(all_ended).to be(true)
       grown = -> { held.zip(before).any? { |now, earlier| now > earlier } }
-      expect(Deadline.new(5).poll { !grown.call }).to be(true)
+      expect(Deadline.new(10).poll { !grown.call }).to be(true)
     ensure
       GC.enable
     end
@@ -150,7 +150,7 @@ RSpec.describe Rack::StreamingProxy::Testing, "in threads and processes" do
       before = held.first
       5.times(&killed)
       expect(all_ended).to be(true)
-      expect(Deadline.new(5).poll { GC.start || held.first <= before }).to be(true)
+      expect(Deadline.new(10).poll { GC.start || held.first <= before }).to be(true)
     end
   end
 

@@ -11,7 +11,7 @@ RSpec.describe "Under GC.stress" do
   define_method(:run) do |kind, stress|
     process = keep(RubyProcess.new(script, upstream.url(""), kind, env: { "STRESS" => stress }))
     process.wait(within: stress == "all" ? 110 : 50)
-    process.output.ended?(within: 5)
+    process.output.ended?(within: 20)
     process.output.to_s
   end
 

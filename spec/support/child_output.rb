@@ -22,7 +22,7 @@ class ChildOutput
 
   # @return [MatchData]
   # @raise [RawSocket::Expired] with the output so far, when no such text comes in time
-  def wait_for(pattern, within: 10)
+  def wait_for(pattern, within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     @mutex.synchronize do
       until (match = pattern.match(@text))

@@ -2,6 +2,9 @@
 
 # A moment after which a wait of the specs gives up; handed down so that several waits share one.
 class Deadline
+  # For what is sure to come: more than a busy machine needs.
+  SECONDS = 20
+
   def self.in(seconds)
     seconds.is_a?(Deadline) ? seconds : new(seconds)
   end

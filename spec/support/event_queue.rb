@@ -21,7 +21,7 @@ class EventQueue
 
   # @return [Object] the oldest event
   # @raise [RawSocket::Expired] when none comes in time
-  def pop(within: 5)
+  def pop(within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     @mutex.synchronize do
       while @events.empty?

@@ -42,8 +42,7 @@ module Lifetimes
 
   # @return [Integer] a loopback port where nobody listens
   def closed_port
-    server = TCPServer.new("127.0.0.1", 0)
-    server.addr[1].tap { server.close }
+    closing(ReservedPort.new).number
   end
 
   # Keeps a thing that has `stop` until the end of the example or group.

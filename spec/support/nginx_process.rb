@@ -13,9 +13,8 @@ class NginxProcess
   def initialize(authority: nil, more: "")
     @directory = Dir.mktmpdir("streaming-proxy-nginx")
     FileUtils.mkdir_p(File.join(directory, "files"))
-    @port, @http2_port, @tls_port = Array.new(3) do
-      TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
-    end
+    @reserved = Array.new(3) { ReservedPort.new }
+    @port, @http2_port, @tls_port = @reserved.map(&:number)
     @authority = authority
     @more = more
     certify if authority
@@ -44,6 +43,7 @@ class NginxProcess
   def stop
     Process.kill("TERM", @pid)
     Process.wait(@pid)
+    @reserved.each(&:close)
     FileUtils.remove_entry(directory)
   end
 
@@ -67,7 +67,7 @@ class NginxProcess
   end
 
   def await_listening
-    Deadline.new(5).poll { listening? } || raise("nginx does not listen: #{File.read(log)}")
+    Deadline.new(10).poll { listening? } || raise("nginx does not listen: #{File.read(log)}")
   end
 
   def listening?

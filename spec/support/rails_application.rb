@@ -38,7 +38,7 @@ class RailsApplication
   def rails(*arguments, env: {})
     process = RubyProcess.new("bin/rails", *arguments, directory:, env:)
     process.wait(within: 40) or raise "bin/rails #{arguments.join(" ")} did not end"
-    process.output.ended?(within: 5)
+    process.output.ended?(within: 20)
     process.output.to_s
   ensure
     process&.stop(signal: "KILL")

@@ -44,13 +44,13 @@ class RawClient < RawSocket
   end
 
   # @return [RawHead]
-  def read_head(within: 5)
+  def read_head(within: Deadline::SECONDS)
     @head = RawHead.new(read_until("\r\n\r\n", within:))
   end
 
   # Reads one piece of the body: a chunk when the response is chunked, else whatever is here.
   # @return [String, nil] nil after the last chunk
-  def read_chunk(within: 5)
+  def read_chunk(within: Deadline::SECONDS)
     return read_some(within:) unless @head.chunked?
 
     deadline = Deadline.in(within)

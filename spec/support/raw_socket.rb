@@ -29,26 +29,26 @@ class RawSocket
   end
 
   # @return [String] everything up to and including the delimiter
-  def read_until(delimiter, within: 5)
+  def read_until(delimiter, within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     fill(deadline) until (at = @buffer.index(delimiter.b))
     take(at + delimiter.bytesize)
   end
 
-  def read_exactly(count, within: 5)
+  def read_exactly(count, within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     fill(deadline) while @buffer.bytesize < count
     take(count)
   end
 
   # @return [String] at least one byte, whatever is here
-  def read_some(within: 5)
+  def read_some(within: Deadline::SECONDS)
     fill(Deadline.in(within)) if @buffer.empty?
     take(@buffer.bytesize)
   end
 
   # @return [String, Symbol] all remaining bytes, and :fin or :reset
-  def read_to_end(within: 5)
+  def read_to_end(within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     loop { fill(deadline) }
   rescue Ended
@@ -57,7 +57,7 @@ class RawSocket
 
   # Discards what comes until the peer ends the connection.
   # @return [Symbol, nil] :fin, :reset, or nil when it is still open
-  def wait_for_end(within: 5)
+  def wait_for_end(within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     loop do
       @buffer.clear

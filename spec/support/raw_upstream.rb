@@ -39,12 +39,12 @@ class RawUpstream
   end
 
   # @return [UpstreamConnection] the next accepted connection
-  def wait_for_connection(within: 5)
+  def wait_for_connection(within: Deadline::SECONDS)
     @accepted.pop(within:)
   end
 
   # @return [RawHead] the next request head, of whatever connection
-  def wait_for_request(within: 5)
+  def wait_for_request(within: Deadline::SECONDS)
     @heads.pop(within:)
   end
 

@@ -44,11 +44,8 @@ class ServerProcess < RubyProcess
   def initialize(rackup, configuration: "", env: {}, unix: false, fixed: false)
     @directory = Dir.mktmpdir("streaming-proxy")
     rackup = write("config.ru", rackup) if rackup.include?("\n")
-    listen = if unix
-               File.join(@directory, "socket")
-             else
-               "127.0.0.1:#{fixed ? free_port : 0}"
-             end
+    @reserved = ReservedPort.new if fixed
+    listen = unix ? File.join(@directory, "socket") : "127.0.0.1:#{@reserved&.number || 0}"
     super(*command(listen, rackup, write("server.rb", configuration)),
           env:, directory: @directory)
     await_readiness
@@ -103,6 +100,7 @@ class ServerProcess < RubyProcess
   def stop(signal: stop_signal, within: 2)
     super if pid
   ensure
+    @reserved&.close
     FileUtils.remove_entry(@directory) if @directory && File.exist?(@directory)
   end
 
@@ -113,11 +111,6 @@ class ServerProcess < RubyProcess
   #   @param rackup [String] path of the config.ru
   #   @param configuration [String] path of the configuration file
   #   @return [Array<String>] arguments for Ruby
-
-  def free_port
-    server = TCPServer.new("127.0.0.1", 0)
-    server.addr[1].tap { server.close }
-  end
 
   # Clients can connect as soon as it listens. On a busy machine Rails takes its time.
   def await_readiness

@@ -20,7 +20,7 @@ module SuiteLimits
   # @param before [Array<Thread>] what ran before the suite
   # @raise [RuntimeError] naming child processes or threads that specs have left
   def check_nothing_left(before)
-    children = Deadline.new(5).poll { left_children.empty? } ? [] : left_children
+    children = Deadline.new(10).poll { left_children.empty? } ? [] : left_children
     threads = (Thread.list - before).select { |thread| thread.alive? && ours?(thread) }
     RubyProcess.stop_all
     return if children.empty? && threads.empty?

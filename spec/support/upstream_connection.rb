@@ -23,19 +23,19 @@ class UpstreamConnection < RawSocket
   end
 
   # @return [RawHead] request line and header lines, raw
-  def read_head(within: 5)
+  def read_head(within: Deadline::SECONDS)
     head = RawHead.new(read_until("\r\n\r\n", within:))
     @heads << head
     @on_request&.call(head)
     head
   end
 
-  def read_body(count, within: 5)
+  def read_body(count, within: Deadline::SECONDS)
     read_exactly(count, within:)
   end
 
   # @return [String] the decoded body; Ended when the last chunk never comes
-  def read_chunked(within: 5)
+  def read_chunked(within: Deadline::SECONDS)
     deadline = Deadline.in(within)
     data = String.new(encoding: Encoding::BINARY)
     while (size = read_until("\r\n", within: deadline).hex).positive?
@@ -47,7 +47,7 @@ class UpstreamConnection < RawSocket
   end
 
   # @return [Request] head and body, read as its framing says
-  def read_request(within: 5)
+  def read_request(within: Deadline::SECONDS)
     head = read_head(within:)
     body = head.chunked? ? read_chunked(within:) : read_exactly(head.content_length.to_i)
     Request.new(head, body).tap { |request| @requests << request }

@@ -79,7 +79,7 @@ RSpec.shared_examples "leaving clients" do |profile|
       @ready.pop
       client.close
       @ended.pop(within: 10)
-      expect(Deadline.new(5).poll { @server.stats[:exchanges].zero? }).to be(true)
+      expect(Deadline.new(10).poll { @server.stats[:exchanges].zero? }).to be(true)
     end
   end
 end

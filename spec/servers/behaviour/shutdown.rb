@@ -51,6 +51,6 @@ RSpec.shared_examples "shutdown" do |profile|
     family = [@server.pid, *@server.family]
     @server.signal(@server.stop_signal)
     expect(@server.wait(within: 15)).not_to be_nil
-    expect(Deadline.new(5).poll { family.none? { |pid| ProcessFacts.alive?(pid) } }).to be(true)
+    expect(Deadline.new(10).poll { family.none? { |pid| ProcessFacts.alive?(pid) } }).to be(true)
   end
 end

@@ -20,7 +20,7 @@ RSpec.shared_examples "streaming" do |profile|
   # @return [Array<Float>] for each event the seconds from the upstream's write to the client's read
   def gaps_of_events(client)
     Array.new(20) do |number|
-      expect(client.read_chunk(within: 5)).to eq("event #{number};")
+      expect(client.read_chunk).to eq("event #{number};")
       gap = Deadline.now - @sent.pop
       @acknowledged << number
       gap
