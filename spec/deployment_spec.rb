@@ -19,6 +19,54 @@ RSpec.describe "docs/deployment.md" do
     client.read_response(within: 10).body
   end
 
+  describe "the end of a process" do
+    include ServerCalls
+
+    rows = page.scan(/^\| ([A-Z]\w+)[^|]* \| ([A-Z]+(?:, [A-Z]+)*)[^|]* \| (go on|are cut)/)
+    rows.each do |name, signals, what|
+      server = ServerProcess.of(name.downcase.to_sym)
+      signals.split(", ").each do |signal|
+        it "of #{name} with #{signal}: streams #{what}", if: server.version do
+          @server = start_server(name.downcase.to_sym, RackupText.proxy_to_ports)
+          stream = begun_stream
+          @server.signal(signal)
+          what == "go on" ? expect_to_go_on(stream) : expect_to_be_cut(stream)
+        end
+      end
+    end
+
+    it "is said of each server that the suite runs" do
+      files = Dir.children(File.join(__dir__, "support/servers"))
+      expect(rows.map { |name,| "#{name.downcase}.rb" }.uniq).to match_array(files)
+    end
+
+    def begun_stream
+      @rest = EventQueue.new("rest")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        connection.chunk("first")
+        connection.chunk(@rest.pop(within: 30))
+        connection.end_chunked
+      end
+      ask(upstream).tap do |client|
+        head = client.read_head(within: 10)
+        expect(head.chunked? ? client.read_chunk : client.read_exactly(5)).to eq("first")
+      end
+    end
+
+    def expect_to_go_on(stream)
+      expect(@server.wait(within: 1)).to be_nil
+      @rest << "last"
+      expect(outcome(stream, begun: "first")).to have_attributes(body: "firstlast", whole: true)
+      expect(@server.wait(within: 15)).not_to be_nil
+    end
+
+    def expect_to_be_cut(stream)
+      expect(outcome(stream, begun: "first").whole).to be(false)
+    end
+  end
+
   it "has no example that is not run here" do
     expect(files.keys).to contain_exactly(
       "config/puma.rb", "config/puma.rb for fork_worker", "config/unicorn.rb",

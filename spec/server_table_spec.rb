@@ -41,6 +41,13 @@ RSpec.describe ServerTable do
       expect(@table.problems).to eq([])
     end
 
+    it "links to a section of docs/servers.md for each server" do
+      links = @table.table.lines.first.scan(%r{\(docs/servers\.md#([\w-]+)\)}).flatten
+      sections = File.read(File.join(described_class::ROOT, "docs/servers.md")).scan(/^## (.+)$/)
+      expect(links).to include("puma")
+      expect(links - sections.flatten.map { |title| described_class.anchor(title) }).to eq([])
+    end
+
     described_class::FILES.each_key do |file|
       it "is what #{file} says: `rake servers` writes it" do
         expect(File.read(File.join(described_class::ROOT, file))).to eq(@table.text_of(file))

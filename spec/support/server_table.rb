@@ -26,6 +26,12 @@ class ServerTable
     end
   end
 
+  # @param title [String] of a section
+  # @return [String] how a link names it
+  def self.anchor(title)
+    title.downcase.gsub(/[^a-z0-9 -]/, "").tr(" ", "-")
+  end
+
   # @param releases [Hash{String => Hash}]
   def initialize(servers: self.class.servers,
                  releases: YAML.load_file(File.join(ROOT, "dev/matrix/releases.yml")))
@@ -74,7 +80,7 @@ class ServerTable
   private
 
   def link(one)
-    "docs/servers.md##{one[:name].downcase.gsub(/[^a-z0-9 -]/, "").tr(" ", "-")}"
+    "docs/servers.md##{self.class.anchor(one[:name])}"
   end
 
   def versions(one)
