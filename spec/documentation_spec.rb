@@ -128,8 +128,8 @@ RSpec.describe "The documentation" do
       @builder = RBS::DefinitionBuilder.new(env:)
     end
 
-    def type_name(one)
-      *namespace, name = one.name.split("::")
+    def type_name(path)
+      *namespace, name = path.split("::")
       RBS::TypeName.new(name: name.to_sym,
                         namespace: RBS::Namespace.parse("::#{namespace.join("::")}"))
     end
@@ -137,7 +137,7 @@ RSpec.describe "The documentation" do
     # @return [Hash{String => Array}] the types of the methods that a class or module itself
     #   declares, by YARD's names; without `new` where RBS derives it from `initialize`
     def declared(one)
-      name = type_name(one)
+      name = type_name(one.name)
       { "#" => @builder.build_instance(name), "." => @builder.build_singleton(name) }
         .flat_map { |mark, all| own(all).map { |key, type| ["#{one}#{mark}#{key}", type] } }.to_h
     end
@@ -185,9 +185,17 @@ RSpec.describe "The documentation" do
       expect(different.keys).to be_empty
     end
 
+    it "holds the methods of the generator, which Rails alone loads" do
+      generator = "StreamingProxy::Generators::InstallGenerator"
+      methods = @objects.keys.filter_map { |path| path[/\A#{generator}#(\w+)\z/, 1] }
+      expect(methods).to include("copy_initializer")
+      declared = own(@builder.build_instance(type_name(generator))).map { |name,| name.to_s }
+      expect(declared).to match_array(methods)
+    end
+
     it "names each setting where settings are given" do
       [library::Proxy, library::Target].each do |one|
-        type, = @builder.build_instance(type_name(one)).methods.fetch(:initialize).method_types
+        type, = @builder.build_instance(type_name(one.name)).methods.fetch(:initialize).method_types
         expect(type.type.optional_keywords.keys).to eq(library::Settings::ALL.keys)
       end
     end

@@ -66,6 +66,17 @@ RSpec.describe "The proxy's block in a Rails application" do
     expect(answer.head["set-cookie"]).to match(/\Asecret=[^;]{20,}/)
   end
 
+  it "leaves Rails' request id its name, whatever request_id_header says" do
+    @upstream = serving { [204, {}, []] }
+    text = initializer('config.action_dispatch.request_id_header = "X-Correlation-Id"')
+    server = start_rails(text, upstream: @upstream)
+    answer = get(server, "/search", "X-Correlation-Id" => "id/1", "X-Request-Id" => "other")
+    sent = @upstream.wait_for_request
+    expect(sent.all("x-request-id")).to eq(["id1"])
+    expect(sent.all("x-correlation-id")).to eq(["id/1"])
+    expect(answer.head.all("x-correlation-id")).to eq(["id1"])
+  end
+
   it "finds what a middleware in front has put into the environment, as Warden does" do
     warden = { "config/initializers/a_warden.rb" => <<~RUBY }
       YourWarden = Struct.new(:app) do
