@@ -10,7 +10,7 @@ RSpec.describe "The signatures", skip: Signatures.missing do
   def run_checked(specs, signatures: "sig")
     env = { "RBS_TEST_TARGET" => "Rack::StreamingProxy,Rack::StreamingProxy::*",
             "RBS_TEST_OPT" => "-I #{signatures} -r logger -r uri -r ipaddr",
-            "RBS_TEST_LOGLEVEL" => "error" }
+            "RBS_TEST_LOGLEVEL" => "error", "GC_COMPACT" => nil }
     process = keep(RubyProcess.new("-r", "rbs/test/setup", "-S", "rspec", "--no-color",
                                    "--tag", "~against_signatures", *specs, env:))
     process.wait(within: 100)
