@@ -81,7 +81,7 @@ RSpec.describe "Servers and their processes" do
           expect(server.wait(within: 20)).not_to be_nil
         end
         expect(seconds).to be < 10
-        expect(family.select { |pid| File.exist?("/proc/#{pid}") }).to be_empty
+        expect(family.select { |pid| ProcessFacts.alive?(pid) }).to be_empty
       end
     end
   end

@@ -25,7 +25,7 @@ RSpec.describe "What a child inherits" do
     child = result.output.to_i
     expect(File.exist?("/proc/#{child}")).to be(true)
     expect(upstream.connections.size).to eq(3)
-    expect(upstream.connections.map { |connection| connection.wait_for_end })
+    expect(upstream.connections.map(&:wait_for_end))
       .to all(be_truthy)
   ensure
     Process.kill("KILL", child) if child

@@ -30,7 +30,7 @@ RSpec.describe "Generations of processes that refork" do
     expect(result.output).to end_with("]\ntrue\n")
     expect(upstream.connections.size).to eq(10)
     # Those of ancestors that have ended are not held open by the generations after them.
-    expect(upstream.connections.map { |connection| connection.wait_for_end })
+    expect(upstream.connections.map(&:wait_for_end))
       .to all(be_truthy)
     # Each generation inherits the bell of the open stream, and what the last engine waited with.
     expect(facts.map { |_, count| count.to_i }.each_cons(2).map { |a, b| b - a }).to all(be <= 5)

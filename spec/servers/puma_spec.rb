@@ -45,7 +45,7 @@ RSpec.describe "Puma" do
         connection.chunk("first")
         connection.wait_for_end(within: 20)
       end
-      streams = Array.new(3) { ask(upstream).tap { |client| client.read_head } }
+      streams = Array.new(3) { ask(upstream).tap(&:read_head) }
       expect(streams.map(&:read_chunk)).to eq(%w[first] * 3)
     end
   end

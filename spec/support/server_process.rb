@@ -47,7 +47,7 @@ class ServerProcess < RubyProcess
     @reserved = ReservedPort.new if fixed
     listen = unix ? File.join(@directory, "socket") : "127.0.0.1:#{@reserved&.number || 0}"
     super(*command(listen, rackup, write("server.rb", configuration)),
-          env:, directory: @directory)
+          env: { "TMPDIR" => @directory }.merge(env), directory: @directory)
     await_readiness
   rescue StandardError
     stop

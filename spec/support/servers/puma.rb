@@ -4,11 +4,12 @@ class ServerProcess
   # `ServerProcess::Puma.new(text, threads: 5)`.
   class Puma < ServerProcess
     # A Puma that is told to end may hang in closing the pipe to which its signal handler writes
-    # (puma/puma#3677): this is its own fix (puma/puma#3940), which no release in the matrix has.
+    # (puma/puma#3677). Its own fix (puma/puma#3940) writes with `syswrite`: IO#close waits for that
+    # too, and hangs under Ruby 3.3 all the same; `write_nonblock` is nothing that it waits for.
     ENDING = <<~RUBY
       Puma::Server.prepend(Module.new do
         def notify_safely(message)
-          @notify&.syswrite(message)
+          @notify&.write_nonblock(message, exception: false)
         rescue IOError, Errno::EPIPE, Errno::EBADF
           nil # The server's own thread is ending it.
         end
