@@ -3,7 +3,7 @@
 # A part of the suite is run once more, with every call and every value checked against sig/.
 # Examples that break the signatures on purpose are marked with `:against_signatures`.
 RSpec.describe "The signatures", skip: Signatures.missing do
-  checked = %w[testing middleware response settings trailers raise_on_error url]
+  checked = %w[testing testing_failures middleware response settings trailers raise_on_error url]
             .map { |name| "spec/#{name}_spec.rb" }
 
   # @return [String] what RSpec printed

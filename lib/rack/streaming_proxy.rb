@@ -25,9 +25,9 @@ require_relative "streaming_proxy/railtie" if defined?(Rails::Railtie)
 module Rack
   # A streaming reverse proxy inside a Rack application: {Proxy} is the middleware.
   module StreamingProxy
-    # Seconds between two looks at whether the last exchange has ended.
-    DRAINED = 0.01
-    private_constant :DRAINED
+    # Seconds between polls of whether the last exchange has ended.
+    POLL_INTERVAL = 0.01
+    private_constant :POLL_INTERVAL
 
     # What this process holds at this moment, and what it has done so far. The former returns to
     # zero; the latter only grows, and begins at zero in a forked child. Of the exchanges that were
@@ -65,7 +65,7 @@ module Rack
         left = deadline - Process.clock_gettime(Process::CLOCK_MONOTONIC)
         return false unless left.positive?
 
-        sleep [left, DRAINED].min
+        sleep [left, POLL_INTERVAL].min
       end
       true
     end

@@ -10,7 +10,7 @@ use super::*;
 const LIMIT: usize = 1;
 const CHUNKS: [&[u8]; 2] = [b"a", b"b"];
 /// What may be queued: the limit, and the chunk that crossed it.
-const MOST: usize = LIMIT + 1 + OVERHEAD;
+const MAX_QUEUED: usize = LIMIT + 1 + OVERHEAD;
 
 /// A bell as the border has it: it stays rung until it is drained.
 #[derive(Default)]
@@ -54,7 +54,7 @@ fn writing(bell: &Arc<Bell>) -> (JoinHandle<()>, Inbox) {
                 outbox.chunk(Bytes::from_static(chunk)).await;
                 let queued = outbox.shared.queued.load(Ordering::Relaxed);
                 let gone = outbox.shared.reader_gone.load(Ordering::Relaxed);
-                assert!(gone || queued <= MOST, "{queued} bytes are queued");
+                assert!(gone || queued <= MAX_QUEUED, "{queued} bytes are queued");
             }
             outbox.end(Ok(()));
         });

@@ -1,6 +1,7 @@
 //! Header fields: what stays on its hop, what is added, what an upstream may not say.
 
 mod authentication;
+mod compose;
 mod cookies;
 mod forwarding;
 mod hop_by_hop;
@@ -11,14 +12,15 @@ mod request;
 mod response;
 mod trailers;
 
+pub use compose::FieldOverride;
 pub use forwarding::{Forwarding, XForwarded};
-pub use request::{ClientFacts, FieldOverride, RequestHead};
+pub use request::{ClientFacts, RequestHead};
 pub use response::{Fields, ResponseHead};
 
 pub(crate) use authentication::binds_connection;
+pub(crate) use compose::{compose, expects_continue, on_this_hop};
 pub(crate) use http2::for_http2;
 pub(crate) use keep_alive::keep_alive;
 pub(crate) use limits::within;
-pub(crate) use request::{compose, expects_continue, on_this_hop};
 pub(crate) use response::{end_to_end, pass_on};
 pub(crate) use trailers::Trailers;

@@ -164,7 +164,7 @@ async fn drive<T>(
 }
 
 impl Facts {
-    /// Those that wait in line may have a stream, or a new connection's.
+    /// Those that wait in the queue may have a stream, or a new connection's.
     fn changed(&self) {
         if let Some(shared) = self.shared.get().and_then(Weak::upgrade) {
             shared.slot.has_room();

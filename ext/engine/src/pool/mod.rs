@@ -1,14 +1,14 @@
 //! Connections that wait for their next request, and requests that wait for a connection.
 //!
 //! Every connection to an upstream has a [`Slot`]; there are at most `max_connections` of them. Who
-//! finds none waits in line and is handed the next connection or slot that comes free. What is put
-//! back is clean: request sent whole, response read whole. While it is not known whether a new
-//! connection will be shared (HTTP/2), one exchange makes it and the others wait for what it brings.
+//! finds none is queued and is handed the next connection or slot that comes free. What is put back
+//! is clean: request sent whole, response read whole. While it is not known whether a new connection
+//! will be shared (HTTP/2), one exchange makes it and the others wait for what it brings.
 //!
 //! Connections are never dropped with the lock held: their slots come back here.
 
 mod key;
-mod line;
+mod queue;
 mod slot;
 mod upstream;
 
@@ -26,7 +26,7 @@ use crate::http2::Shared;
 use crate::policy::{Policy, PoolSettings};
 
 pub(crate) use key::Key;
-use line::{Place, Turn};
+use queue::{Place, Turn};
 pub(crate) use slot::Slot;
 use upstream::{Begun, Upstream, Wanted};
 
@@ -52,7 +52,7 @@ struct State {
 }
 
 impl Pool {
-    /// A connection, or the right to make one; waits in line while there is neither. `fresh` asks
+    /// A connection, or the right to make one; waits in the queue while there is neither. `fresh` asks
     /// for one that no request has been sent on.
     pub(crate) async fn checkout(
         self: &Arc<Self>,
@@ -74,7 +74,7 @@ impl Pool {
                 Ok(Turn::Connection(connection)) => return Ok(Checkout::Reuse(connection)),
                 Ok(Turn::Slot(slot)) => return Ok(Checkout::Dial(slot)),
                 Ok(Turn::Failed(failure)) => return Err(*failure),
-                // Nobody leaves the line without a turn.
+                // Nobody leaves the queue without a turn.
                 Err(_) => {
                     let detail = "was waited for in a line that is gone: a defect";
                     return Err(Failure::new(Kind::Internal, Phase::Connect, origin, detail));
@@ -245,7 +245,7 @@ fn queue_full(origin: &str, settings: &PoolSettings) -> Failure {
     Failure::new(Kind::Overloaded, Phase::Connect, origin, detail)
 }
 
-/// Waits for the turn of a place in line: while a connection is being made, as long as for one of
+/// Waits for the turn of a place in the queue: while a connection is being made, as long as for one of
 /// its own; then as long as for one that comes free.
 async fn turn(
     place: Place,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::line::{Place, Turn, Waiter, place};
+use super::queue::{Place, Turn, Waiter, place};
 use super::{Checkout, Slot};
 use crate::connection::{Connection, Http1};
 use crate::http2::{Shared, Stream};
@@ -24,7 +24,7 @@ pub(super) enum Begun {
 #[derive(Debug)]
 pub(super) enum Wanted {
     By(Waiter),
-    /// The first in line wants to make another in its place.
+    /// The first in the queue wants to make another in its place.
     ForItsSlot,
     ByNobody,
 }
@@ -112,7 +112,7 @@ impl Upstream {
         place
     }
 
-    /// What the first in line can have now.
+    /// What the first in the queue can have now.
     pub(super) fn next_turn(
         &mut self,
         dead: &mut Vec<Dead>,
@@ -129,7 +129,7 @@ impl Upstream {
         self.waiting.pop_front().map(|waiter| (waiter, turn))
     }
 
-    /// What the first in line makes of a connection that comes free.
+    /// What the first in the queue makes of a connection that comes free.
     pub(super) fn next_for_connection(&mut self) -> Wanted {
         self.forget_gone();
         match self.waiting.pop_front() {
@@ -228,7 +228,7 @@ impl Upstream {
     pub(super) fn connected(&mut self, shared: bool) {
         self.dialing -= 1;
         self.last_shared = Some(shared);
-        // Whom it has no room for waits in line like any other.
+        // Whom it has no room for waits in the queue like any other.
         self.waiting.iter_mut().for_each(Waiter::made);
     }
 

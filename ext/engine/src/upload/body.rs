@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{BodyKind, Piece, Progress, Upload, UploadError};
+use super::progress::Progress;
+use super::{BodyKind, Piece, Upload, UploadError};
 use crate::chunks::cost;
 
 /// The body that one attempt sends: what is replayed, then what is queued.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Piece;
 
 /// Bytes that are kept at the most.
-const MOST: usize = 64 * 1024;
+const MAX_KEPT: usize = 64 * 1024;
 
 /// The bytes of a pass so far, unless they have become too many.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Kept {
     pub(super) fn keep(&mut self, piece: &Piece) {
         match piece {
             _ if self.overflowed => {}
-            Piece::Chunk(bytes) if self.bytes.len() + bytes.len() > MOST => {
+            Piece::Chunk(bytes) if self.bytes.len() + bytes.len() > MAX_KEPT => {
                 self.overflowed = true;
                 self.bytes = Vec::new();
             }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn rt4_keeps_64_kib_and_not_a_byte_more() {
         let mut kept = Kept::default();
-        kept.keep(&Piece::Chunk(Bytes::from(vec![b'x'; MOST])));
+        kept.keep(&Piece::Chunk(Bytes::from(vec![b'x'; MAX_KEPT])));
         kept.keep(&Piece::End);
         assert!(!kept.is_overflowed());
         assert_eq!(kept.replay().len(), 2);

@@ -8,6 +8,7 @@
 
 mod body;
 mod kept;
+mod progress;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,10 @@ use crate::signal::Signal;
 use crate::stats::Stats;
 
 pub(crate) use body::UploadBody;
+pub(crate) use progress::UploadError;
+
 use kept::Kept;
+use progress::Progress;
 
 /// The body that a request has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,45 +51,11 @@ pub enum Written {
     Stopped,
 }
 
-/// Why a body cannot be sent to its end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UploadError {
-    #[error("the request body ended {missing} bytes short of its Content-Length")]
-    Short { missing: u64 },
-    #[error("the request body is longer than its Content-Length")]
-    Long,
-    #[error("{0}")]
-    Source(String),
-    #[error("the rest of the request body is not wanted")]
-    Superseded,
-}
-
 #[derive(Debug)]
 enum Piece {
     Chunk(Bytes),
     End,
     Failed(String),
-}
-
-/// How far the current attempt has come.
-#[derive(Debug)]
-struct Progress {
-    /// When the connection last took bytes.
-    moved: Instant,
-    /// The connection waits for bytes that the writer has not brought yet.
-    starving: bool,
-    complete: bool,
-    error: Option<UploadError>,
-    kept: Kept,
-    sent: u64,
-}
-
-impl Progress {
-    /// Fails the attempt.
-    fn reject<T>(&mut self, error: UploadError) -> Result<T, UploadError> {
-        self.error = Some(error.clone());
-        Err(error)
-    }
 }
 
 /// The shared state of one exchange's request body.
@@ -119,14 +89,7 @@ impl Upload {
         stats: Arc<Stats>,
     ) -> Arc<Self> {
         let (sender, receiver) = unbounded();
-        let progress = Progress {
-            moved: Instant::now(),
-            starving: false,
-            complete: kind == BodyKind::None,
-            error: None,
-            kept: Kept::default(),
-            sent: 0,
-        };
+        let progress = Progress::of(kind);
         Arc::new(Upload {
             kind,
             limit,
@@ -245,11 +208,7 @@ impl Upload {
             self.wanted.fetch_add(1, Ordering::AcqRel);
             progress.kept = Kept::default();
         }
-        progress.sent = 0;
-        progress.error = None;
-        progress.starving = false;
-        progress.complete = self.kind == BodyKind::None;
-        progress.moved = Instant::now();
+        progress.restart(self.kind);
         Some((UploadBody::new(self.clone(), attempt, progress.kept.replay()), rewind))
     }
 

@@ -1,37 +1,17 @@
 //! Exchanges with HTTP/2 upstreams (RFC 9113), by prior knowledge.
 
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Barrier};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use h2::Reason;
 use h2::server::Builder;
-use http::Response;
-use streaming_engine::{
-    BodyKind, Bytes, Http2, Kind, Phase, Policy, PoolSettings, Timeouts, Written,
-};
+use streaming_engine::{BodyKind, Bytes, Policy, PoolSettings};
 use tokio::sync::Semaphore;
 
-use crate::http2_peer::{Asked, Http2Upstream};
-use crate::peers::{PATIENCE, Reader, client, read_head, upstream};
-
-fn policy() -> Policy {
-    Policy { http2: Http2::Always, ..Policy::default() }
-}
-
-fn waits(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never came true");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn get(client: &streaming_engine::Client, url: &str) -> Reader {
-    Reader::open(client, url, BodyKind::None, policy())
-}
+use crate::http2_peer::{Asked, Http2Upstream, get, policy, waits};
+use crate::peers::{PATIENCE, Reader, client};
 
 #[test]
 fn cn10_many_requests_share_one_connection() {
@@ -103,7 +83,7 @@ fn holding(
 }
 
 #[test]
-fn cn10_respects_max_concurrent_streams_and_waits_in_line() {
+fn cn10_respects_max_concurrent_streams_and_waits_in_the_queue() {
     let release = Arc::new(Semaphore::new(0));
     let (upstream, now, most) = holding(Builder::new().max_concurrent_streams(2), release.clone());
     let client = client();
@@ -182,137 +162,6 @@ fn st7_three_stalled_readers_delay_no_other_stream() {
 }
 
 #[test]
-fn cn10_a_reset_stream_is_a_failure_and_the_connection_lives_on() {
-    let upstream = Http2Upstream::start(&Builder::new(), |mut asked: Asked| async move {
-        match asked.request.uri().path() {
-            "/head" => asked.respond.send_reset(Reason::INTERNAL_ERROR),
-            "/body" => {
-                let mut stream = asked.begin();
-                stream.send_data(Bytes::from_static(b"came"), false).expect("sent");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                stream.send_reset(Reason::INTERNAL_ERROR);
-            }
-            _ => asked.answer("fine"),
-        }
-    });
-    let client = client();
-    let mut reader = get(&client, &upstream.url);
-    assert_eq!(reader.head().expect("a head").status, 200);
-    let mut reader = get(&client, &format!("{}head", upstream.url));
-    let failure = reader.head().expect_err("a failure");
-    assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Head));
-    assert_eq!(reader.exchange.report().attempts.len(), 1, "it may have been processed");
-    assert!(
-        failure.to_string().contains("reset the HTTP/2 stream before it answered"),
-        "{failure}"
-    );
-    assert!(failure.to_string().contains("INTERNAL_ERROR"), "{failure}");
-    let mut reader = get(&client, &format!("{}body", upstream.url));
-    reader.head().expect("a head");
-    let (body, outcome) = reader.body();
-    let failure = outcome.expect_err("a failure");
-    assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Body));
-    assert_eq!(body, b"came");
-    let mut reader = get(&client, &upstream.url);
-    assert_eq!(reader.head().expect("a head").status, 200);
-    assert_eq!(upstream.connections(), 1);
-}
-
-#[test]
-fn cn3_a_refused_stream_is_tried_again_whatever_it_asks_for() {
-    let refused = Arc::new(AtomicUsize::new(0));
-    let counter = refused.clone();
-    let upstream = Http2Upstream::start(&Builder::new(), move |mut asked: Asked| {
-        let refused = counter.clone();
-        async move {
-            if refused.fetch_add(1, Ordering::SeqCst) == 0 {
-                asked.respond.send_reset(Reason::REFUSED_STREAM);
-            } else {
-                let body = asked.body().await.expect("a body");
-                asked.answer(body);
-            }
-        }
-    });
-    let client = client();
-    let mut reader = Reader::open_as(&client, "POST", &upstream.url, BodyKind::Length(5), policy());
-    reader.exchange.write(Bytes::from_static(b"12345"));
-    reader.exchange.finish();
-    assert_eq!(reader.head().expect("a head").status, 200);
-    assert_eq!(reader.body().0, b"12345");
-    assert_eq!(refused.load(Ordering::SeqCst), 2);
-}
-
-#[test]
-fn cn3_after_goaway_requests_go_on_a_new_connection() {
-    let script = |asked: Asked| async move {
-        let connection = asked.connection;
-        asked.answer(format!("connection {connection}"));
-    };
-    let upstream = Http2Upstream::start_with(&Builder::new(), script, |request| {
-        request.uri().path() == "/last"
-    });
-    let client = client();
-    for expected in ["connection 0", "connection 1"] {
-        let mut reader = get(&client, &format!("{}last", upstream.url));
-        reader.head().expect("a head");
-        assert_eq!(String::from_utf8_lossy(&reader.body().0), expected);
-    }
-    waits(|| client.stats().connections <= 1);
-}
-
-#[test]
-fn cn3_a_connection_that_died_is_replaced_for_what_may_be_repeated() {
-    let script = |asked: Asked| async move {
-        let connection = asked.connection;
-        asked.answer(format!("connection {connection}"));
-    };
-    let upstream = Http2Upstream::start(&Builder::new(), script);
-    let client = client();
-    let mut reader = get(&client, &upstream.url);
-    reader.head().expect("a head");
-    assert_eq!(reader.body().0, b"connection 0");
-    upstream.break_off_under_the_next_request();
-    let mut reader = get(&client, &upstream.url);
-    reader.head().expect("a head");
-    assert_eq!(reader.body().0, b"connection 1");
-    assert_eq!(reader.exchange.report().attempts.len(), 2);
-    upstream.break_off_under_the_next_request();
-    let mut reader = Reader::open_as(&client, "POST", &upstream.url, BodyKind::None, policy());
-    let failure = reader.head().expect_err("a failure");
-    assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Head));
-    assert!(failure.to_string().contains("closed the connection before it answered"), "{failure}");
-}
-
-#[test]
-fn st6_an_early_answer_stops_the_upload_and_the_connection_lives_on() {
-    let (reset, was_reset) = channel();
-    let upstream = Http2Upstream::start(&Builder::new(), move |mut asked: Asked| {
-        let reset = reset.clone();
-        async move {
-            if asked.request.method() == "PUT" {
-                let response = Response::builder().status(413).body(()).expect("a response");
-                let mut stream = asked.respond.send_response(response, false).expect("sent");
-                stream.send_data(Bytes::from_static(b"too much"), true).expect("sent");
-                let ended = asked.body().await;
-                let _ = reset.send(ended.err().and_then(|err| err.reason()));
-            } else {
-                asked.answer("fine");
-            }
-        }
-    });
-    let client = client();
-    let mut reader = Reader::open(&client, &upstream.url, BodyKind::Length(1 << 20), policy());
-    reader.exchange.write(Bytes::from(vec![b'x'; 1000]));
-    assert_eq!(reader.head().expect("a head").status, 413);
-    assert_eq!(reader.body().0, b"too much");
-    assert_eq!(reader.exchange.writable(), Written::Stopped);
-    assert_eq!(was_reset.recv_timeout(PATIENCE).expect("an end"), Some(Reason::CANCEL));
-    let mut reader = get(&client, &upstream.url);
-    assert_eq!(reader.head().expect("a head").status, 200);
-    assert_eq!(upstream.connections(), 1);
-}
-
-#[test]
 fn st4_a_reader_that_leaves_cancels_its_stream_only() {
     let (ended, has_ended) = channel();
     let upstream = Http2Upstream::start(&Builder::new(), move |mut asked: Asked| {
@@ -336,98 +185,4 @@ fn st4_a_reader_that_leaves_cancels_its_stream_only() {
     let mut reader = get(&client, &upstream.url);
     assert_eq!(reader.head().expect("a head").status, 200);
     assert_eq!(upstream.connections(), 1);
-}
-
-#[test]
-fn rq6_a_short_upload_resets_its_stream() {
-    let (ended, has_ended) = channel();
-    let upstream = Http2Upstream::start(&Builder::new(), move |mut asked: Asked| {
-        let ended = ended.clone();
-        async move {
-            let _ = ended.send(asked.body().await.map_err(|err| err.reason()));
-        }
-    });
-    let client = client();
-    let mut reader = Reader::open(&client, &upstream.url, BodyKind::Length(10), policy());
-    reader.exchange.write(Bytes::from_static(b"123"));
-    reader.exchange.finish();
-    assert_eq!(reader.head().expect_err("a failure").kind, Kind::RequestBody);
-    let ended = has_ended.recv_timeout(PATIENCE).expect("an end");
-    assert_eq!(ended, Err(Some(Reason::CANCEL)));
-}
-
-#[test]
-fn cn10_a_large_upload_respects_flow_control_and_arrives_whole() {
-    let upstream = Http2Upstream::start(&Builder::new(), |mut asked: Asked| async move {
-        let body = asked.body().await.expect("a body");
-        assert!(body.iter().enumerate().all(|(index, byte)| *byte == (index / 65536) as u8));
-        asked.answer(body.len().to_string());
-    });
-    let client = client();
-    let whole = 64 * 65536_u64;
-    let mut reader = Reader::open(&client, &upstream.url, BodyKind::Length(whole), policy());
-    let mut piece = 0_u8;
-    while u64::from(piece) < whole / 65536 {
-        match reader.exchange.writable() {
-            Written::Taken => {
-                reader.exchange.write(Bytes::from(vec![piece; 65536]));
-                piece += 1;
-            }
-            Written::Again => reader.wait(),
-            Written::Stopped => panic!("the upload was stopped"),
-        }
-    }
-    reader.exchange.finish();
-    assert_eq!(reader.head().expect("a head").status, 200);
-    assert_eq!(reader.body().0, whole.to_string().as_bytes());
-}
-
-#[test]
-fn cn10_a_length_that_is_not_kept_is_a_failure() {
-    let upstream = Http2Upstream::start(&Builder::new(), |mut asked: Asked| async move {
-        let response = Response::builder().header("content-length", 10).body(());
-        let response = response.expect("a response");
-        let mut stream = asked.respond.send_response(response, false).expect("sent");
-        stream.send_data(Bytes::from_static(b"short"), true).expect("sent");
-    });
-    let client = client();
-    let mut reader = get(&client, &upstream.url);
-    reader.head().expect("a head");
-    let failure = reader.body().1.expect_err("a failure");
-    assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Body));
-}
-
-#[test]
-fn cn10_an_http1_upstream_is_told_apart() {
-    let (url, thread) = upstream(1, |_, stream| {
-        assert_eq!(read_head(stream), "PRI * HTTP/2.0\r\n\r\n");
-        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-    });
-    let client = client();
-    let failure = get(&client, &url).head().expect_err("a failure");
-    assert_eq!((failure.kind, failure.phase), (Kind::Protocol, Phase::Connect));
-    assert!(failure.to_string().contains("does not speak HTTP/2"), "{failure}");
-    thread.join().expect("the upstream ends well");
-}
-
-#[test]
-fn to1_an_upstream_that_never_sends_settings_is_late() {
-    let barrier = Arc::new(Barrier::new(2));
-    let release = barrier.clone();
-    let (url, thread) = upstream(1, move |_, _| {
-        barrier.wait();
-    });
-    let client = client();
-    let connect = Some(Duration::from_millis(100));
-    let timeouts = Timeouts { connect, ..Timeouts::default() };
-    let policy = Policy { timeouts, ..policy() };
-    // All that wait for the connection hear of it.
-    let open = |_| Reader::open(&client, &url, BodyKind::None, policy.clone());
-    for mut reader in (0..3).map(open).collect::<Vec<_>>() {
-        let failure = reader.head().expect_err("a failure");
-        assert_eq!((failure.kind, failure.phase), (Kind::Timeout, Phase::Connect));
-    }
-    release.wait();
-    thread.join().expect("the upstream ends well");
-    waits(|| client.stats().connections == 0);
 }

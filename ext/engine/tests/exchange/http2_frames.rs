@@ -1,110 +1,20 @@
 //! HTTP/2 upstreams that do what no sound one does (RFC 9113), frame by frame.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use streaming_engine::{
-    BodyKind, Client, Http2, Kind, Phase, Policy, PoolSettings, Snapshot, Timeouts,
+    BodyKind, Bytes, Client, Kind, Phase, Policy, PoolSettings, Snapshot, Timeouts,
 };
 
+use crate::http2_frame_peer::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, NO_ERROR, OK, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    frames,
+};
+use crate::http2_peer::policy;
 use crate::peers::{PATIENCE, Reader, client};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const NO_ERROR: [u8; 4] = [0; 4];
-/// `:status: 200`, by its index in HPACK's static table.
-const OK: &[u8] = &[0x88];
-
-/// The upstream's end of a connection.
-struct Frames(TcpStream);
-
-impl Frames {
-    /// Takes the client's preface.
-    fn begin(mut stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let mut preface = [0; 24];
-        stream.read_exact(&mut preface).expect("a preface");
-        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        Frames(stream)
-    }
-
-    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
-        self.0.write_all(&frame).expect("sent");
-    }
-
-    fn settings(&mut self, max_concurrent_streams: u32) {
-        let mut payload = vec![0, 3];
-        payload.extend(max_concurrent_streams.to_be_bytes());
-        self.send(SETTINGS, 0, 0, &payload);
-    }
-
-    fn goaway(&mut self, last_stream: u32) {
-        self.send(GOAWAY, 0, 0, &[last_stream.to_be_bytes(), NO_ERROR].concat());
-    }
-
-    /// The stream of the next request; none when the client has gone.
-    fn request(&mut self) -> Option<u32> {
-        self.next(HEADERS)
-    }
-
-    /// The stream of the next frame of this kind.
-    fn next(&mut self, wanted: u8) -> Option<u32> {
-        loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).ok()?;
-            let [a, b, c, kind, _, id @ ..] = head;
-            self.0.read_exact(&mut vec![0; u32::from_be_bytes([0, a, b, c]) as usize]).ok()?;
-            if kind == wanted {
-                return Some(u32::from_be_bytes(id));
-            }
-        }
-    }
-
-    fn answer(&mut self, stream: u32) {
-        self.send(HEADERS, END_HEADERS, stream, OK);
-        self.send(DATA, END_STREAM, stream, b"fine");
-    }
-
-    /// Answers whatever else is asked for.
-    fn go_on(mut self) {
-        while let Some(stream) = self.request() {
-            self.answer(stream);
-        }
-    }
-}
-
-/// Serves each connection with `script`, all at once.
-fn frames(script: impl Fn(usize, Frames) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    let script = Arc::new(script);
-    thread::spawn(move || {
-        for (number, stream) in listener.incoming().enumerate() {
-            let (script, stream) = (script.clone(), stream.expect("a connection"));
-            thread::spawn(move || script(number, Frames::begin(stream)));
-        }
-    });
-    url
-}
-
-fn policy() -> Policy {
-    Policy { http2: Http2::Always, ..Policy::default() }
-}
 
 fn whole(client: &Client, url: &str, policy: &Policy) {
     let mut reader = Reader::open(client, url, BodyKind::None, policy.clone());
@@ -114,7 +24,7 @@ fn whole(client: &Client, url: &str, policy: &Policy) {
     assert_eq!(body, b"fine");
 }
 
-fn waits(client: &Client, condition: impl Fn(&Snapshot) -> bool) {
+fn client_is(client: &Client, condition: impl Fn(&Snapshot) -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition(&client.stats()) {
         assert!(Instant::now() < deadline, "it never came true: {:?}", client.stats());
@@ -227,7 +137,7 @@ fn closed_for_a_while() -> (String, impl FnOnce()) {
 }
 
 #[test]
-fn cn10_a_lowered_limit_on_streams_holds_and_a_raised_one_serves_the_line() {
+fn cn10_a_lowered_limit_on_streams_holds_and_a_raised_one_serves_the_queue() {
     let (url, open) = closed_for_a_while();
     let client = client();
     let pool = PoolSettings { max_connections: 2, ..PoolSettings::default() };
@@ -235,9 +145,9 @@ fn cn10_a_lowered_limit_on_streams_holds_and_a_raised_one_serves_the_line() {
     whole(&client, &url, &policy);
     // Goes on a connection of its own, which has room for no other.
     let _elsewhere = Reader::open(&client, &url, BodyKind::None, policy.clone());
-    waits(&client, |stats| stats.connections == 2);
+    client_is(&client, |stats| stats.connections == 2);
     let mut waiting = Reader::open(&client, &url, BodyKind::None, policy.clone());
-    waits(&client, |stats| stats.waiting_requests == 1);
+    client_is(&client, |stats| stats.waiting_requests == 1);
     open();
     assert_eq!(waiting.head().expect("a head").status, 200);
     assert_eq!(waiting.body().0, b"fine");
@@ -347,7 +257,7 @@ fn to2_an_upload_that_the_upstream_takes_by_and_by_is_not_idle() {
 }
 
 #[test]
-fn to1_who_waited_for_a_new_connection_then_waits_in_line() {
+fn to1_who_waited_for_a_new_connection_then_waits_in_the_queue() {
     let url = frames(|_, mut upstream| {
         upstream.settings(1);
         while let Some(stream) = upstream.request() {

@@ -3,13 +3,17 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
+use streaming_engine::{BodyKind, Client, Http2, Policy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+
+use crate::peers::{PATIENCE, Reader};
 
 /// What a script gets for each request.
 pub(crate) struct Asked {
@@ -128,4 +132,22 @@ impl Asked {
         }
         Ok(whole)
     }
+}
+
+/// Speaks HTTP/2 by prior knowledge.
+pub(crate) fn policy() -> Policy {
+    Policy { http2: Http2::Always, ..Policy::default() }
+}
+
+/// Waits until it is so.
+pub(crate) fn waits(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came true");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn get(client: &Client, url: &str) -> Reader {
+    Reader::open(client, url, BodyKind::None, policy())
 }

@@ -1,4 +1,4 @@
-//! Connections: limits, the line for them, age, and what is kept.
+//! Connections: limits, the queue for them, age, and what is kept.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -90,7 +90,7 @@ fn waits(condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn cn5_requests_past_the_limit_wait_in_line_and_share_the_connection() {
+fn cn5_requests_past_the_limit_wait_in_a_queue_and_share_the_connection() {
     let upstream = Held::start(1);
     let client = client();
     let policy = with(PoolSettings { max_connections: 1, ..PoolSettings::default() });
@@ -123,7 +123,7 @@ fn cn5_one_that_waits_takes_the_place_of_a_connection_that_ends() {
 }
 
 #[test]
-fn cn5_one_that_has_left_the_line_gets_nothing() {
+fn cn5_one_that_has_left_the_queue_gets_nothing() {
     let upstream = Held::start(1);
     let client = client();
     let policy = with(PoolSettings { max_connections: 1, ..PoolSettings::default() });
@@ -142,7 +142,7 @@ fn cn5_one_that_has_left_the_line_gets_nothing() {
 }
 
 #[test]
-fn cn5_waiting_too_long_or_in_too_long_a_line_is_an_overload() {
+fn cn5_waiting_too_long_or_in_too_long_a_queue_is_an_overload() {
     let upstream = Held::start(1);
     let client = client();
     let wait = Duration::from_millis(50);
@@ -229,7 +229,7 @@ fn cn3_who_needs_a_fresh_connection_gets_the_place_of_one_that_comes_free() {
     assert_eq!(upstream.wait_for_request(), 1);
     let mut third = get(&client, &upstream.url, &policy);
     waits(|| client.stats().waiting_requests == 1);
-    // The place of the stale connection goes to the one in line; its own request is the next.
+    // The place of the stale connection goes to the one in the queue; its own request is the next.
     upstream.answer(0, CLOSE);
     assert_eq!(upstream.wait_for_request(), 2);
     waits(|| client.stats().waiting_requests == 1);

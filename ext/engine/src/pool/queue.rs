@@ -1,4 +1,4 @@
-//! A place in the line for a connection, from both sides: who waits, and who gives.
+//! A place in the queue for a connection, from both sides: who waits, and who gives.
 
 use tokio::sync::oneshot;
 
@@ -14,7 +14,7 @@ pub(super) enum Turn {
     Failed(Box<Failure>),
 }
 
-/// A place in line.
+/// A place in the queue.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) turn: oneshot::Receiver<Turn>,
@@ -22,7 +22,7 @@ pub(super) struct Place {
     pub(super) made: oneshot::Receiver<()>,
 }
 
-/// One request in line.
+/// One request in the queue.
 #[derive(Debug)]
 pub(super) struct Waiter {
     turn: oneshot::Sender<Turn>,
@@ -41,7 +41,7 @@ pub(super) fn place(fresh: bool, for_dial: bool, max_connections: usize) -> (Wai
 }
 
 impl Waiter {
-    /// Whether it has left the line.
+    /// Whether it has left the queue.
     pub(super) fn is_gone(&self) -> bool {
         self.turn.is_closed()
     }
@@ -51,7 +51,7 @@ impl Waiter {
         self.making.is_some()
     }
 
-    /// Says that the connection has been made: it waits in line like any other.
+    /// Says that the connection has been made: it waits in the queue like any other.
     pub(super) fn made(&mut self) {
         self.making = None;
     }
