@@ -53,6 +53,9 @@ module Rack
           nil # It is closed.
         end
 
+        # A middleware that iterates the body would do so in the reactor, until the body has ended.
+        def prepare(_length) = decline_encoding
+
         # @param answer [Array(Integer, Hash, #each)]
         # @return [Array(Integer, Hash, #each)]
         def finish(answer, _input)

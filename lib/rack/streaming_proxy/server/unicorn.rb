@@ -61,10 +61,9 @@ module Rack
           client_socket.write(CONTINUE)
         end
 
-        # Rack::Deflater outside, which asks for this behind the application, would compress our
-        # framing with the body.
+        # A middleware that compresses would compress our framing with the body.
         def prepare(length)
-          @env.delete("HTTP_ACCEPT_ENCODING") if frames?(length)
+          decline_encoding if frames?(length)
         end
 
         # @param length [Integer, nil]

@@ -11,9 +11,9 @@ module Rack
   module StreamingProxy
     module Server
       # WEBrick's handlers (rackup's, and Rack 2's own) collect what `each` yields. A body that is
-      # called streams; Rack 2 has no such bodies, but a hijack. It makes every request target
-      # absolute, and believes X-Forwarded-Host for it: its REQUEST_URI does not tell what the
-      # client wrote.
+      # called streams; Rack 2 has no such bodies, but a hijack that can give WEBrick one. It makes
+      # every request target absolute, and believes X-Forwarded-Host for it: its REQUEST_URI does
+      # not tell what the client wrote.
       # @api private
       class WEBrick < Generic
         # @param env [Hash]
@@ -34,6 +34,9 @@ module Rack
         # @return [IO, nil] the client's socket, under TLS too
         def client_socket = @socket&.to_io
 
+        # A middleware that iterates the body would collect it.
+        def prepare(_length) = decline_encoding
+
         # A body that is called is not closed; if its client leaves before the head is written, it
         # is not even called.
         def may_skip_close? = !@socket.nil?
@@ -50,7 +53,27 @@ module Rack
           close_connection unless input.ended?
           return answer unless @socket && answer.last.is_a?(Body)
 
-          RackHeaders::RACK3 ? Callable.offer(answer, @socket) : Hijack.offer(answer, @env, @socket)
+          RackHeaders::RACK3 ? Callable.offer(answer, @socket) : hijacked(answer)
+        end
+
+        private
+
+        def hijacked(answer)
+          response = response_of(@env["rack.hijack"])
+          response ? Hijack.offer(answer, @env, @socket, response) : answer
+        end
+
+        # A local variable of the method in which Rack 2's handler makes `rack.hijack`, around which
+        # Rack::Lint puts another.
+        #
+        # @return [WEBrick::HTTPResponse, nil] nil where another middleware has put its own there
+        def response_of(hijack)
+          scope = hijack.binding
+          return scope.local_variable_get(:res) if scope.local_variable_defined?(:res)
+
+          response_of(scope.local_variable_get(:original_hijack))
+        rescue ArgumentError, NameError
+          nil
         end
       end
     end

@@ -39,7 +39,7 @@ module Rack
             return @body.each(&send_chunk) unless deferred?
 
             connected { hold_open }
-            @reader = Thread.new { read(send_chunk) } unless @ending
+            @reader = reader(send_chunk) unless @ending
           end
 
           # @yield when the body has ended whole: at once, if it has
@@ -100,7 +100,11 @@ module Rack
                     .tap { |socket| socket.autoclose = false }
           end
 
-          # In a thread of its own.
+          # A thread for each stream, which ends with it; named as the engine's are.
+          def reader(send_chunk)
+            Thread.new { read(send_chunk) }.tap { |thread| thread.name = "rsp-reader" }
+          end
+
           def read(send_chunk)
             @body.each { |chunk| last?(chunk) ? @last = chunk : hand_over(chunk, send_chunk) }
             whole = true

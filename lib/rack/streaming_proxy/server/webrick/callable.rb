@@ -4,7 +4,7 @@ module Rack
   module StreamingProxy
     module Server
       class WEBrick < Generic
-        # A body that rackup's WEBrick calls with the client's socket. Asked what it responds to, it
+        # A body that WEBrick calls with what writes to the client. Asked what it responds to, it
         # is no enumerable, for the server prefers `each` and collects it; a middleware that
         # transforms the body calls `each` without asking.
         # @api private

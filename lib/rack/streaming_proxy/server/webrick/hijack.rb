@@ -4,39 +4,40 @@ module Rack
   module StreamingProxy
     module Server
       class WEBrick < Generic
-        # A body for Rack 2's WEBrick, which streams from a pipe that it gives to the `rack.hijack`
-        # of the headers. That has to return before WEBrick reads, so a thread writes.
+        # A body for Rack 2's WEBrick, which gives the `rack.hijack` of the headers a pipe, and
+        # takes the pipe's end for the body's, whole or not. So the hijack puts a body that is
+        # called in the pipe's place: what that raises ends the connection.
         # @api private
         class Hijack
-          # Seconds between polls of whether WEBrick still reads.
-          POLL_INTERVAL = 1
-          # Seconds.
-          GRACE = 0.5
           # Upon which Rack::ConditionalGet makes a 304.
           CONDITIONS = %w[HTTP_IF_NONE_MATCH HTTP_IF_MODIFIED_SINCE].freeze
-          private_constant :POLL_INTERVAL, :GRACE, :CONDITIONS
+          private_constant :CONDITIONS
 
           # Middlewares outside may put another response in the place of some, and WEBrick would
-          # seek in the pipe for a range: these are not streamed.
+          # seek in a body for a range: these are not streamed.
           #
           # @param answer [Array(Integer, Hash, Body)]
           # @param env [Hash]
           # @param socket [IO] the client's
+          # @param response [WEBrick::HTTPResponse]
           # @return [Array(Integer, Hash, #each)]
-          def self.offer(answer, env, socket)
+          def self.offer(answer, env, socket, response)
             status, headers, body = answer
             return answer if !(200..299).cover?(status) || headers.key?("Content-Range") ||
                              CONDITIONS.any? { |condition| env.key?(condition) }
 
-            hijack = new(body, socket)
+            framed = response.request_http_version >= "1.1" || headers.key?("Content-Length")
+            hijack = new(body, Callable.new(body, framed ? nil : socket), response)
             [status, Headers.offering(hijack, headers), hijack]
           end
 
           # @param body [Body]
-          # @param socket [IO]
-          def initialize(body, socket)
+          # @param callable [Callable] the same
+          # @param response [WEBrick::HTTPResponse]
+          def initialize(body, callable, response)
             @body = body
-            @socket = socket
+            @callable = callable
+            @response = response
           end
 
           # @return [Boolean] whether somebody has taken the body instead, or wants none
@@ -49,52 +50,19 @@ module Rack
             @body.each(&block)
           end
 
-          # WEBrick closes the body before it reads from the pipe.
+          # Rack's handler closes the body before WEBrick calls it.
           def close
-            return if @writer
+            return if @response.body.equal?(@callable)
 
             @taken = true
             @body.close
           end
 
-          # @param pipe [IO] or what Rack::Lint makes of it, which cannot be waited for
+          # @param pipe [IO] or what Rack::Lint makes of it
           def call(pipe)
-            pipe = pipe.instance_variable_get(:@io) || pipe
-            @writer = Thread.new { write(pipe) }
-          end
-
-          private
-
-          def write(pipe)
-            @body.each { |chunk| put(pipe, chunk) }
-          rescue BodyError
-            abort_response
-          rescue SystemCallError, IOError
-            nil # WEBrick has gone.
-          ensure
-            @body.close
             pipe.close
-          end
-
-          # At the pipe's end WEBrick would write a last chunk, as if the body were whole. It gets
-          # time to pass on what is in the pipe.
-          def abort_response
-            sleep(GRACE)
-            # TLS would say that it ends here.
-            return @socket.to_io.shutdown unless @socket.is_a?(::IO)
-
-            @socket.setsockopt(::Socket::Option.linger(true, 0))
-            @socket.close
-          end
-
-          # A WEBrick that could not write the head closes the socket, but not the pipe.
-          def put(pipe, bytes)
-            until bytes.empty?
-              written = pipe.write_nonblock(bytes, exception: false)
-              next bytes = bytes.byteslice(written..) if written.is_a?(Integer)
-
-              raise Errno::EPIPE if !pipe.wait_writable(POLL_INTERVAL) && @socket.closed?
-            end
+            @response.body.close
+            @response.body = @callable
           end
         end
       end
