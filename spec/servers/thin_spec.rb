@@ -16,13 +16,16 @@ RSpec.describe "Thin" do
     client_gone: true,
     shutdown: true,
     restart: "`thin restart` cuts streams, which is seen.",
-    deflater: true,
+    deflater: "A response is not compressed: to do so, the middleware would collect it, and the " \
+              "reactor serve nobody else meanwhile.",
     rack_timeout: true
   )
 
   include_examples "a Rack server", profile
 
   next unless profile.installed?
+
+  include_examples "compression of known length", :thin, nil
 
   context "with threads" do
     once { @server = start_server(:thin, RackupText.proxy_to_ports, more: ["--threaded"]) }
@@ -99,6 +102,15 @@ RSpec.describe "Thin" do
       end
       ask(upstream)
       expect(blocked.pop(within: 20)).to be < 32 << 20
+    end
+
+    it "reads a stream in a thread that has a name and ends with it" do
+      client = begun_stream(*lengths.fetch("unknown"))
+      expect(ProcessFacts.thread_names(@server.pid)).to include("rsp-reader")
+      @go << true
+      expect(outcome(client, begun: "first").whole).to be(true)
+      names = -> { ProcessFacts.thread_names(@server.pid) }
+      expect(Deadline.new(10).poll { !names.call.include?("rsp-reader") }).to be(true)
     end
 
     context "with a short timeout of its own" do

@@ -30,4 +30,8 @@ RSpec.describe "Unicorn" do
   )
 
   include_examples "a Rack server", profile
+
+  next unless profile.installed?
+
+  include_examples "compression of known length", :unicorn, "gzip"
 end

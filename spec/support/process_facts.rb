@@ -27,6 +27,11 @@ module ProcessFacts
     Dir.children("/proc/#{pid}/task").size
   end
 
+  # @return [Array<String>]
+  def thread_names(pid)
+    Dir["/proc/#{pid}/task/*/comm"].map { |path| File.read(path).chomp }
+  end
+
   def zombies_of(pid)
     Dir["/proc/#{pid}/task/*/children"].flat_map { |path| File.read(path).split }.select do |child|
       File.read("/proc/#{child}/stat")[/\) (\w)/, 1] == "Z"
@@ -60,6 +65,14 @@ module ProcessFacts
   def connections_to(port, state)
     code = { "ESTABLISHED" => "01", "SYN_SENT" => "02" }.fetch(state)
     tcp_table.count { |line| line[2].end_with?(port_suffix(port)) && line[3] == code }
+  end
+
+  # @return [Boolean] whether a server's end of a loopback connection is open, by the two ports
+  def connected?(server, client)
+    ends = [server, client].map { |port| port_suffix(port) }
+    tcp_table.any? do |line|
+      ends.zip(line[1, 2]).all? { |suffix, address| address.end_with?(suffix) } && line[3] != "06"
+    end
   end
 
   # Bytes that the server of a loopback port has written and its clients have not read yet: those

@@ -22,6 +22,9 @@ class ServerProfile
     rack_timeout: "`Rack::Timeout` outside the proxy"
   }.freeze
 
+  # Those that may not be limited: what the proxy is for.
+  PROMISED = %i[live head truncation].freeze
+
   # What does not hold, as a sentence; `here` says whether of the versions on this system.
   Limit = Struct.new(:text, :here)
 
@@ -51,6 +54,7 @@ class ServerProfile
 
   def initialize(kind, name, restarts, features)
     wrong = (FEATURES.keys - features.keys) | (features.keys - FEATURES.keys)
+    wrong |= PROMISED.reject { |feature| features[feature] == true }
     raise ArgumentError, "the profile of #{name}: #{wrong.inspect}" unless wrong.empty?
 
     @kind = kind

@@ -20,9 +20,9 @@ RSpec.shared_examples "headers" do |profile|
       expect(head.all("X-Several")).to eq(["one", "two, three"])
     end
   else
-    it "has one line for another header that comes several times", feature: :several_values do
-      head = head_with("X-Several: one", "X-Several: two")
-      expect(head.all("X-Several")).to eq(["one,two"]).or(eq(["one, two"])).or(eq(["one"]))
+    it "joins the lines of another header with commas", feature: :several_values do
+      head = head_with("X-Several: one", "X-Several: two, three")
+      expect(head.all("X-Several").map { |line| line.split(/, ?/) }).to eq([%w[one two three]])
     end
   end
 
