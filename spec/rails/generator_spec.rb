@@ -36,7 +36,10 @@ RSpec.describe "rails g streaming_proxy:install" do
 
   it "leaves an initializer alone that is there, unless it is forced" do
     application.write(RailsApplication::INITIALIZER, "# mine\n")
-    expect(generate).to match(/skip.*#{Regexp.escape(RailsApplication::INITIALIZER)}/)
+    output = generate
+    expect(output).to match(/skip.*#{Regexp.escape(RailsApplication::INITIALIZER)}/)
+    expect(output).to match(/left as it was; --force replaces it/)
+    expect(output).not_to include("Return the URL")
     expect(File.read(initializer_file)).to eq("# mine\n")
     expect(generate("--force")).to match(/force/)
     expect(File.read(initializer_file)).to include("Rack::StreamingProxy::Proxy")

@@ -17,12 +17,14 @@ module StreamingProxy
 
       # Writes the initializer.
       def copy_initializer
+        @kept = ::File.exist?(::File.expand_path(INITIALIZER, destination_root)) && !options[:force]
         copy_file "streaming_proxy.rb", INITIALIZER, skip: true
       end
 
       # Says what is left to do.
       def say_what_is_next
         return unless behavior == :invoke
+        return say("#{INITIALIZER} is left as it was; --force replaces it.") if @kept
 
         say "Return the URL of an upstream from the block in #{INITIALIZER}; until then every " \
             "request goes to your application, as before."
