@@ -18,14 +18,16 @@ module SuiteLimits
   end
 
   # @param before [Array<Thread>] what ran before the suite
-  # @raise [RuntimeError] naming child processes or threads that specs have left
+  # @raise [RuntimeError] naming what specs have left
   def check_nothing_left(before)
-    children = Deadline.new(10).poll { left_children.empty? } ? [] : left_children
-    threads = (Thread.list - before).select { |thread| thread.alive? && ours?(thread) }
+    Deadline.new(10).poll { left_children.empty? }
+    left = { "child processes" => left_children,
+             "threads" => (Thread.list - before).select { |thread| thread.alive? && ours?(thread) },
+             "directories" => Dir[File.join(Dir.tmpdir, "*-#{Process.pid}-*/")],
+             "listening sockets" => ObjectSpace.each_object(TCPServer).reject(&:closed?) }
     RubyProcess.stop_all
-    return if children.empty? && threads.empty?
-
-    raise "the specs left child processes #{children} and threads #{threads.map(&:inspect)}"
+    left.reject! { |_, things| things.empty? }
+    raise "the specs left #{left}" unless left.empty?
   end
 
   def left_children
