@@ -63,9 +63,13 @@ module InProcessCalls
   end
 
   # Iterates and closes a body, whatever happens.
+  # @yieldparam chunk [String]
   def read(body)
     text = String.new(encoding: Encoding::BINARY)
-    body.each { |chunk| text << chunk }
+    body.each do |chunk|
+      text << chunk
+      yield chunk if block_given?
+    end
     text
   ensure
     body.close if body.respond_to?(:close)

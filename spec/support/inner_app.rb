@@ -16,6 +16,7 @@ module InnerApp
     when "/__stats" then answer(JSON.generate(Rack::StreamingProxy.stats))
     when "/__pid" then answer(Process.pid.to_s)
     when "/__boot" then answer(BOOT)
+    when "/__threads" then answer(Thread.list.size.to_s)
     when "/__gc" then answer(GC.start.to_s)
     when "/boom" then raise "app error"
     else answer("not proxied")

@@ -70,11 +70,11 @@ impl Client {
         let signal = Arc::new(signal);
         let origin = head.target.origin();
         let (outbox, inbox) = chunks::channel(QUEUE, signal.clone(), &origin);
-        let upload = Upload::new(body, QUEUE, signal, self.core.stats.clone());
+        let upload = Upload::new(body, QUEUE, signal.clone(), self.core.stats.clone());
         if policy.destinations == Destinations::Asked {
             upload.hold();
         }
-        let watch = Arc::new(Watch::new());
+        let watch = Arc::new(Watch::new(signal));
         let ledger = Ledger::default();
         let task = Task {
             core: self.core.clone(),

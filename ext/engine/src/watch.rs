@@ -1,89 +1,111 @@
-//! Noticing that the client has left while nothing is being written to it.
+//! Watching the client's socket: for the client's leaving, and for the next bytes that it sends.
 //!
-//! The reader's thread hands over a duplicate of the client's socket once an exchange has been
-//! silent for a while; the exchange's task waits for the client's FIN or RST on it and never reads.
-//! [`Watch::end`] must come before the last message: a living duplicate withholds the server's own
-//! FIN from the client.
+//! The reader's thread hands over a duplicate of the socket: once when an exchange has been silent
+//! for a while, and each time when the upload has to wait for the client. The exchange's task waits
+//! on it and never reads; it closes the second kind as soon as it has rung. [`Watch::end`] must come
+//! before the last message: a living duplicate withholds the server's own FIN from the client.
 
+mod handover;
+
+use std::convert::Infallible;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::io::unix::AsyncFd;
 
 use crate::fd;
 use crate::inherited::Noted;
+use crate::signal::Signal;
+use handover::Handover;
 
-#[derive(Debug)]
-enum Slot {
-    Empty,
-    Given(OwnedFd),
-    Taken,
-    Ended,
-}
-
-/// Where the duplicate is handed over.
+/// Where the duplicates are handed over.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    slot: Mutex<Slot>,
-    given: Notify,
+    leaving: Handover,
+    input: Handover,
+    signal: Arc<Signal>,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
-        Watch { slot: Mutex::new(Slot::Empty), given: Notify::new() }
+    pub(crate) fn new(signal: Arc<Signal>) -> Self {
+        Watch { leaving: Handover::new(), input: Handover::new(), signal }
     }
 
-    /// Takes the duplicate; only the first is used.
+    /// Takes the duplicate that tells of the client's leaving; only the first is used.
     pub(crate) fn give(&self, socket: OwnedFd) {
-        let mut slot = self.lock();
-        if matches!(*slot, Slot::Empty) {
-            *slot = Slot::Given(socket);
-            self.given.notify_one();
+        self.leaving.give(socket);
+    }
+
+    /// Rings once when there is something to read, unless an earlier duplicate is still to tell of
+    /// that. False if the socket cannot be watched.
+    pub(crate) fn wake_when_readable(&self, socket: OwnedFd) -> bool {
+        self.input.give(socket)
+    }
+
+    /// Resolves when the client has closed its sending side or reset the connection; until then it
+    /// rings for what comes.
+    pub(crate) async fn client_gone(&self) {
+        tokio::select! {
+            () = self.left() => {}
+            never = self.ring_for_input() => match never {},
         }
     }
 
-    /// Resolves when the client has closed its sending side or reset the connection.
-    pub(crate) async fn client_gone(&self) {
-        self.given.notified().await;
-        let Some(socket) = self.take() else { return std::future::pending().await };
-        if !closed(socket).await {
+    async fn left(&self) {
+        let socket = self.leaving.taken().await;
+        let Ok(watched) = Watched::new(socket) else { return std::future::pending().await };
+        if watched.closed().await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+
+    async fn ring_for_input(&self) -> Infallible {
+        loop {
+            let socket = self.input.taken().await;
+            let told = readable(socket).await;
+            // Before the ring: whoever hears it may hand over the next.
+            self.input.empty(told.is_ok());
+            self.signal.notify();
         }
     }
 
     /// Takes no duplicate from now on; one that waits is closed.
     pub(crate) fn end(&self) {
-        *self.lock() = Slot::Ended;
+        self.leaving.end();
+        self.input.end();
+    }
+}
+
+async fn readable(socket: OwnedFd) -> io::Result<()> {
+    Watched::new(socket)?.socket.readable().await.map(|_| ())
+}
+
+/// A duplicate that is registered with the runtime. The note is dropped before the descriptor.
+#[derive(Debug)]
+struct Watched {
+    _noted: Noted,
+    socket: AsyncFd<OwnedFd>,
+}
+
+impl Watched {
+    fn new(socket: OwnedFd) -> io::Result<Self> {
+        let socket = fd::watched(socket)?;
+        Ok(Watched { _noted: Noted::new(socket.get_ref().as_fd()), socket })
     }
 
-    fn take(&self) -> Option<OwnedFd> {
-        let mut slot = self.lock();
-        match std::mem::replace(&mut *slot, Slot::Taken) {
-            Slot::Given(socket) => Some(socket),
-            Slot::Ended => {
-                *slot = Slot::Ended;
-                None
+    /// Resolves once the peer is gone.
+    async fn closed(&self) -> io::Result<()> {
+        loop {
+            let mut guard = self.socket.readable().await?;
+            // Readable without an end are pipelined bytes: they are the server's, and stay there.
+            if guard.ready().is_read_closed() {
+                return Ok(());
             }
-            Slot::Empty | Slot::Taken => None,
+            guard.clear_ready();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// True once the peer is gone; false if this descriptor cannot be watched.
-async fn closed(socket: OwnedFd) -> bool {
-    let Ok(watched) = fd::watched(socket) else { return false };
-    // A tuple drops the note before the descriptor.
-    let (_noted, watched) = &(Noted::new(watched.get_ref().as_fd()), watched);
-    loop {
-        let Ok(mut guard) = watched.readable().await else { return false };
-        // Readable without an end are pipelined bytes: they are the server's, and stay there.
-        if guard.ready().is_read_closed() {
-            return true;
-        }
-        guard.clear_ready();
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -182,6 +182,16 @@ impl Exchange {
         })
     }
 
+    /// Takes the descriptor of the client's socket, and rings when there is something to read; to
+    /// be called after `:again`. False if that cannot be told.
+    fn wake_when_readable(ruby: &Ruby, rb_self: &Self, descriptor: i32) -> Result<bool, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
+            Ok(live.lock().wake_when_readable(socket))
+        })
+    }
+
     /// `[[[reused, connect, head, status, error], ...], bytes_up, bytes_down]`, times in seconds.
     fn report(ruby: &Ruby, rb_self: &Self) -> Result<RArray, Error> {
         guarded(ruby, || {
@@ -279,6 +289,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("finish", method!(Exchange::finish, 0))?;
     class.define_method("fail", method!(Exchange::fail, 1))?;
     class.define_method("watch", method!(Exchange::watch, 1))?;
+    class.define_method("wake_when_readable", method!(Exchange::wake_when_readable, 1))?;
     class.define_method("report", method!(Exchange::report, 0))?;
     class.define_method("trailers", method!(Exchange::trailers, 0))?;
     class.define_method("close", method!(Exchange::close, 0))?;

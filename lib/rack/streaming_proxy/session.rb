@@ -5,8 +5,8 @@ require "ipaddr"
 module Rack
   module StreamingProxy
     # One exchange with an upstream: feeds the upload, waits, reads. It waits on the exchange's bell
-    # (and, where the server's input blocks, on the client's socket beside it): the GVL is free, and
-    # Thread#kill, Thread#raise, Timeout and a Fiber scheduler work as in any Ruby wait.
+    # alone: the GVL is free, and Thread#kill, Thread#raise, Timeout and a Fiber scheduler work as in
+    # any Ruby wait. Only a server's input may wait besides, for the client's next bytes.
     class Session
       # Bytes that one crossing of the border brings at most.
       CHUNK = 256 * 1024
@@ -134,7 +134,7 @@ module Rack
         result.is_a?(Array) && result.first == :failed ? ExchangeFailure.raise_from(result) : result
       end
 
-      # Moves one piece of the upload, if it can be moved without waiting on the upstream.
+      # Moves one piece of the upload, if it can be moved without waiting.
       #
       # @return [Boolean] whether to look again before waiting
       def feed
@@ -142,17 +142,20 @@ module Rack
 
         written = @exchange.writable
         @feeding = false if written == :stopped
-        return false unless written == :taken
+        written == :taken && from_client { feed_piece }
+      end
 
-        from_client { feed_piece }
+      # @return [Boolean] false if nothing is here: the bell rings when something is
+      def feed_piece
+        size = @input.peeked? ? CHUNK : @server.input_size(@input.source)
+        return false if size.nil? && @exchange.wake_when_readable(@server.client_socket.fileno)
+
+        # Where nobody can tell when, the next byte is waited for.
+        move(@input.read(size || 1))
         true
       end
 
-      def feed_piece
-        size = @input.peeked? ? CHUNK : @server.input_size(@input.source, @bell)
-        return unless size
-
-        chunk = @input.read(size)
+      def move(chunk)
         @exchange.write(chunk) if chunk
         return unless @input.ended?
 

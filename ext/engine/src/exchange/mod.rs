@@ -160,6 +160,12 @@ impl Exchange {
         self.watch.give(client);
     }
 
+    /// Rings once when the client behind this duplicate of its socket has sent something. False if
+    /// that cannot be told. To be called after a look that found nothing.
+    pub fn wake_when_readable(&self, client: OwnedFd) -> bool {
+        self.watch.wake_when_readable(client)
+    }
+
     /// Bytes that are held for this exchange, or may come to be before its reader returns: about.
     pub fn memory(&self) -> usize {
         if self.over.is_some() { 0 } else { TASK + self.to_come + self.upload.memory() }

@@ -42,13 +42,12 @@ module Rack
         # @return [IO, nil] the client's socket, under TLS too; HTTP/2 shares it between requests
         def client_socket = stream&.to_io
 
-        # Waits for the client's socket and the bell together, so that an early answer is noticed
-        # while the client is slow. Over HTTP/2 it is noticed when the client's next piece is here.
-        def input_size(input, bell)
+        # What is here is looked for on the socket, so that an early answer is noticed while the
+        # client is slow. Over HTTP/2 it is noticed when the client's next piece is here.
+        def input_size(input)
           return super unless stream && drained?(stream) && unread?(unwrapped(input))
 
-          socket = client_socket
-          super if socket.wait_readable(0) || IO.select([bell, socket]).first.include?(socket)
+          super if readable?(client_socket)
         end
 
         # Falcon waits for a body of which some has been read, unless it is closed.
@@ -78,6 +77,11 @@ module Rack
 
           stream = request.connection&.stream
           stream if stream.respond_to?(:to_io)
+        end
+
+        # Asked of the system: a scheduler may give up a wait of no time before it has looked.
+        def readable?(socket)
+          socket.recv_nonblock(1, ::Socket::MSG_PEEK, exception: false) != :wait_readable
         end
 
         def unread?(input) = drained?(input) && !input.closed?

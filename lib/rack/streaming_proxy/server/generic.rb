@@ -58,10 +58,11 @@ module Rack
         # @return [Boolean] whether it means that the client has left
         def client_gone?(_error) = false
 
-        # Where reading the request's body blocks: waits for the client or for the bell.
+        # Never blocks.
         #
-        # @return [Integer, nil] bytes to ask of `rack.input`; nil if the bell rang first
-        def input_size(_input, _bell) = 64 * 1024
+        # @return [Integer, nil] bytes to ask of `rack.input`; nil if reading it would block, and
+        #   {#client_socket} tells when it does no more
+        def input_size(_input) = 64 * 1024
 
         # Called before each poll for something to read, for as long as the request takes.
         #

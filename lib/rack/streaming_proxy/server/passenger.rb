@@ -23,7 +23,7 @@ module Rack
         end
 
         # Reading blocks until there is all that was asked for: in small pieces more goes up early.
-        def input_size(_input, _bell) = 16 * 1024
+        def input_size(_input) = 16 * 1024
 
         # Between Passenger's core and this process: the core ends it when the client leaves. Behind
         # an upload it ends its direction of it anyway, and tells nothing.

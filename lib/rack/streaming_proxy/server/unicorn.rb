@@ -39,11 +39,11 @@ module Rack
           [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
         end
 
-        # Waits for the socket and the bell together, so that an early answer is noticed while the
-        # client is slow. With a Content-Length, `read(n)` blocks until there are n bytes: what is
-        # here is asked for, in the parser's buffer or else on the socket.
-        def input_size(input, bell)
-          size = size_here(input, bell)
+        # With a Content-Length, `read(n)` blocks until there are n bytes: what is here is asked for,
+        # in the parser's buffer or else on the socket. Then an early answer is noticed, too, while
+        # the client is slow.
+        def input_size(input)
+          size = size_here(input)
           @sending ||= !size.nil?
           size
         end
@@ -92,11 +92,9 @@ module Rack
           announced && input.is_a?(StringIO) && input.size.zero?
         end
 
-        def size_here(input, bell)
+        def size_here(input)
           buffered = buffer(input)
-          return MAX_READ unless buffered
-
-          here(buffered) { IO.select([bell, client_socket]).first.include?(client_socket) }
+          buffered ? here(buffered) : MAX_READ
         end
 
         # The bytes that came with the head wait in @rbuf, which has no reader.
@@ -111,18 +109,14 @@ module Rack
           buffer unless buffer.empty? && parser.body_eof?
         end
 
-        # @return [Integer, nil] how many bytes can be read at once, after the block has waited
+        # At the client's end one byte is asked for, so that reading raises what there is to raise.
+        #
+        # @return [Integer, nil] how many bytes can be read at once
         def here(buffered)
           return [buffered.bytesize, MAX_READ].min unless buffered.empty?
 
-          on_socket if yield
-        end
-
-        # At the client's end one byte is asked for, so that reading raises what there is to raise.
-        def on_socket
-          [client_socket.recv_nonblock(MAX_READ, ::Socket::MSG_PEEK).to_s.bytesize, 1].max
-        rescue IO::WaitReadable
-          1
+          bytes = client_socket.recv_nonblock(MAX_READ, ::Socket::MSG_PEEK, exception: false)
+          [bytes.to_s.bytesize, 1].max unless bytes == :wait_readable
         end
 
         def linger(input)
@@ -140,7 +134,8 @@ module Rack
           buffered = buffer(input.source)
           return if input.ended? || buffered.nil? || !seconds.positive?
 
-          here(buffered) { client_socket.wait_readable(seconds) }
+          client_socket.wait_readable(seconds) if buffered.empty?
+          here(buffered)
         end
 
         def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
