@@ -93,7 +93,7 @@ RSpec.describe "Fibers" do
     end
 
     def read_partial(size) = to_io.readpartial(size)
-    def closed? = to_io.closed?
+    def closed? = false
   end
 
   def falcons_env(socket, stream, length)
@@ -135,11 +135,32 @@ RSpec.describe "Fibers" do
       connection.wait_for_end(within: 20)
     end
     socket, client = UNIXSocket.pair
-    status = schedule do
-      env = falcons_env(socket, stream_of_falcon.new(socket), 6)
-      bare { upstream.url }.call(env).then { |status, _, body| read(body) && status }
+    answer = schedule do
+      status, _, body = bare { upstream.url }.call(
+        falcons_env(socket, stream_of_falcon.new(socket), 6)
+      )
+      [status, read(body)]
     end
-    expect(status).to eq(403)
+    expect(answer).to eq([403, "no"])
+  ensure
+    [socket, client].each(&:close)
+  end
+
+  it "read on from a client whose socket cannot be watched" do
+    upstream = serving { |request| [200, {}, request.body] }
+    socket, client = UNIXSocket.pair
+    client.write("piece")
+    # As where no descriptor is left: the engine is given one that cannot be watched, a file's.
+    unwatched = Struct.new(:fileno) { def recv_nonblock(*, **) = :wait_readable }
+    text = File.open(__FILE__) do |file|
+      schedule do
+        stream = stream_of_falcon.new(socket)
+        stream.define_singleton_method(:to_io) { unwatched.new(file.fileno) }
+        stream.define_singleton_method(:read_partial) { |size| socket.readpartial(size) }
+        read(bare { upstream.url }.call(falcons_env(socket, stream, 5))[2])
+      end
+    end
+    expect(text).to eq("piece")
   ensure
     [socket, client].each(&:close)
   end

@@ -11,13 +11,14 @@ RSpec.describe ServerTable do
   end
 
   it "names the features that no example of an installed server shows" do
-    puma = { name: "Puma", package: "puma", installed: true, limits: {}, shown: features.drop(1) }
-    falcon = { name: "Falcon", package: "falcon", installed: false, limits: {}, shown: [] }
+    puma = { name: "Puma", packages: ["puma"], installed: true, limits: {},
+             shown: features.drop(1) }
+    falcon = { name: "Falcon", packages: ["falcon"], installed: false, limits: {}, shown: [] }
     expect(table(puma, falcon).problems).to eq(["no example of Puma shows live"])
   end
 
   it "has a column for each server, with its versions and limits" do
-    puma = { name: "Puma", package: "puma", installed: true, shown: features,
+    puma = { name: "Puma", packages: ["puma"], installed: true, shown: features,
              limits: { head: "It waits." } }
     one = table(puma)
     expect(one.table).to start_with(<<~TABLE)
@@ -32,6 +33,13 @@ RSpec.describe ServerTable do
 
       - a head goes out before the first byte of its body: It waits.
     LIMITS
+  end
+
+  it "names the gems of a server that is tested by others than its own" do
+    parts = { name: "Parts", packages: %w[one two], installed: true, shown: features, limits: {} }
+    releases = { "old" => { "one" => "1.0" }, "new" => { "one" => "1.1", "two" => "0.2" } }
+    one = described_class.new(servers: [parts], releases:)
+    expect(one.table).to include("| tested | one 1.1 with two 0.2 |")
   end
 
   describe "of this checkout" do

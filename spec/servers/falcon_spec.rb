@@ -19,7 +19,8 @@ RSpec.describe "Falcon" do
     shutdown: true,
     restart: "Falcon's supervisor restarts its processes; here its core is run alone.",
     deflater: true,
-    rack_timeout: "Its exception hits whatever the fibers' thread is at, the server included."
+    rack_timeout: "It raises in the thread of all fibers: a head that is late ends the server, " \
+                  "and every stream visibly; `total_timeout` ends the one request."
   )
 
   include_examples "a Rack server", profile
@@ -41,6 +42,74 @@ RSpec.describe "Falcon" do
           client = ask(upstream, "POST", headers)
           client.write(piece)
           expect(client.read_response).to have_attributes(status: 403, body: "no")
+        end
+      end
+
+    # @return [Integer] Ruby's threads in the server
+    def threads
+      connect(@server).tap { |client| client.get("/__threads") }.read_response.body.to_i
+    end
+
+    it "waits for the uploads of slow clients without a thread for each" do
+      upstream = serving { |request| [200, {}, request.body] }
+      before = threads
+      clients = Array.new(20) { ask(upstream, "POST", { "Content-Length" => "4" }) }
+      20.times { upstream.wait_for_request }
+      expect(threads).to eq(before)
+      clients.each { |client| client.write("body") }
+      expect(clients.map { |client| client.read_response.body }).to eq(["body"] * 20)
+    end
+
+    it "has 100 streams in their bodies at once, on one thread", id: "ST1" do
+      go = EventQueue.new("sign to go on")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        connection.chunk("first")
+        go.pop(within: 30)
+        connection.chunk("last")
+        connection.end_chunked
+      end
+      before = threads
+      clients = Array.new(100) { ask(upstream) }
+      first = clients.map { |client| client.tap(&:read_head).read_chunk }
+      expect([first, threads]).to eq([["first"] * 100, before])
+      100.times { go << true }
+      expect(clients.map(&:read_chunk)).to eq(["last"] * 100)
+    end
+
+    # A process with a task that reads a proxied response, and stops it at USR1.
+    def stopping_task(upstream)
+      keep RubyProcess.new("-r", "rack/streaming_proxy", "-e", <<~RUBY)
+        require "async"
+        require "rack/mock"
+        stop = false
+        Signal.trap("USR1") { stop = true }
+        proxy = Rack::StreamingProxy::Proxy.new(nil) { #{upstream.url.inspect} }
+        env = Rack::MockRequest.env_for("/")
+        Sync do |task|
+          request = task.async { proxy.call(env)[2].each { |chunk| warn chunk } }
+          sleep 0.01 until stop
+          request.stop
+          sleep # The end of this process would end the connection, too.
+        end
+      RUBY
+    end
+
+    { "before the head" => "", "in the body" => "HTTP/1.1 200 OK\r\n\r\nhalf" }
+      .each do |moment, answer|
+        it "closes the upstream of a task that is stopped #{moment}", id: "ST4" do
+          ended = EventQueue.new("end of the upstream's connection")
+          upstream = start_upstream do |connection|
+            connection.read_head
+            connection.write(answer)
+            ended << connection.wait_for_end(within: 20)
+          end
+          process = stopping_task(upstream)
+          upstream.wait_for_request(within: 20)
+          process.output.wait_for(/half/, within: 20) unless answer.empty?
+          process.signal("USR1")
+          expect(ended.pop).not_to be_nil
         end
       end
 

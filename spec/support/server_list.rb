@@ -23,7 +23,7 @@ class ServerList
   private
 
   def row(profile, shown)
-    { name: profile.name, package: profile.server.package, installed: profile.installed?,
+    { name: profile.name, packages: profile.server.packages, installed: profile.installed?,
       limits: profile.limits.transform_values(&:text), shown: }
   end
 end

@@ -32,6 +32,11 @@ class ServerProcess < RubyProcess
       version >= Gem::Version.new(wanted)
     end
 
+    # @return [Array<String>] the gems whose versions are told to people
+    def packages
+      [package]
+    end
+
     # @return [String] the gem that it comes from
     def package
       name.split("::").last.downcase

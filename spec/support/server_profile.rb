@@ -25,8 +25,9 @@ class ServerProfile
   # Those that may not be limited: what the proxy is for.
   PROMISED = %i[live head truncation].freeze
 
-  # What does not hold, as a sentence; `here` says whether of the versions on this system.
-  Limit = Struct.new(:text, :here)
+  # What does not hold, as a sentence; `here` says whether of the versions on this system, `except`
+  # names a variant of the behaviour that does hold.
+  Limit = Struct.new(:text, :here, :except)
 
   @all = {}
 
@@ -43,10 +44,11 @@ class ServerProfile
       all[kind] = new(kind, name, restarts, features)
     end
 
-    # A limit of some versions.
+    # A limit of some versions, or one with an exception.
     # @param here [Boolean] whether that on this system is one of them
-    def limit(text, here:)
-      Limit.new(text, here)
+    # @param except [String, nil] the variant that holds all the same
+    def limit(text, here: true, except: nil)
+      Limit.new(text, here, except)
     end
   end
 
@@ -63,10 +65,12 @@ class ServerProfile
     @limits = features.reject { |_, value| value == true }.transform_values { |value| limit(value) }
   end
 
+  # @param variant [String, nil] of the behaviour that shows it
   # @return [Boolean] whether it holds on this system
-  def can?(feature)
+  def can?(feature, variant = nil)
     FEATURES.key?(feature) or raise KeyError, "there is no feature #{feature.inspect}"
-    !limits[feature]&.here
+    limit = limits[feature]
+    !limit&.here || (!variant.nil? && limit.except == variant)
   end
 
   def server

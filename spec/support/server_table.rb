@@ -84,7 +84,15 @@ class ServerTable
   end
 
   def versions(one)
-    @releases.values.filter_map { |release| release[one[:package]] }.uniq.join(", ")
+    @releases.values.filter_map { |release| version_in(release, one[:packages]) }.uniq.join(", ")
+  end
+
+  # With their names, if the server is known by other gems than its own.
+  def version_in(release, packages)
+    return release[packages.first] if packages.one?
+
+    packages.map { |name| "#{name} #{release.fetch(name)}" }.join(" with ") if
+      packages.all? { |name| release.key?(name) }
   end
 
   def cells(feature)

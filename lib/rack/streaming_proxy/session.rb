@@ -5,8 +5,8 @@ require "ipaddr"
 module Rack
   module StreamingProxy
     # One exchange with an upstream: feeds the upload, waits, reads. It waits on the exchange's bell
-    # alone: the GVL is free, and Thread#kill, Thread#raise, Timeout and a Fiber scheduler work as in
-    # any Ruby wait. Only a server's input may wait besides, for the client's next bytes.
+    # alone: the GVL is free, and Thread#kill, Thread#raise, Timeout and a Fiber scheduler work as
+    # in any Ruby wait. Only a server's input may wait besides, for the client's next bytes.
     class Session
       # Bytes that one crossing of the border brings at most.
       CHUNK = 256 * 1024

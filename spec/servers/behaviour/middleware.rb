@@ -109,22 +109,42 @@ RSpec.shared_examples "middleware outside" do |profile|
     end
   end
 
-  behind("require \"rack-timeout\"\nuse Rack::Timeout, service_timeout: 2") do
-    it "ends a request whose head is late, and the upstream's connection with it",
-       **(profile.can?(:rack_timeout) ? {} : { feature: :rack_timeout }) do
-      ended = EventQueue.new("end of the upstream's connection")
-      upstream = start_upstream do |connection|
+  timeout = "require \"rack-timeout\"\nuse Rack::Timeout, service_timeout: 2"
+  behind(timeout) do
+    def silent_upstream
+      @ended = EventQueue.new("end of the upstream's connection")
+      start_upstream do |connection|
         connection.read_head
-        ended << connection.wait_for_end(within: 20)
+        @ended << connection.wait_for_end(within: 20)
       end
-      seen = outcome(ask(upstream))
-      expect(seen.status.to_i).to eq(0).or be >= 500
-      expect(ended.pop).not_to be_nil
     end
 
-    next unless profile.can?(:rack_timeout)
+    if profile.can?(:rack_timeout)
+      it "ends a request whose head is late, and the upstream's connection with it",
+         feature: :rack_timeout do
+        seen = outcome(ask(silent_upstream))
+        expect(seen.status.to_i).to eq(0).or be >= 500
+        expect(@ended.pop).not_to be_nil
+      end
+    else
+      it "ends the server when a head is late, and all its requests visibly",
+         id: "ST2", feature: :rack_timeout do
+        @server = start_server(profile.kind, RackupText.proxy_to_ports(above: timeout))
+        other = ask(start_upstream do |connection|
+          connection.read_head
+          connection.write("#{chunked}5\r\nfirst\r\n")
+          connection.wait_for_end(within: 20)
+        end)
+        other.read_head
+        expect(other.read_chunk).to eq("first")
+        expect(outcome(ask(silent_upstream))).to have_attributes(status: nil)
+        expect(@ended.pop).not_to be_nil
+        expect(outcome(other, begun: "first")).to have_attributes(whole: false)
+        expect(@server.wait).not_to be_nil
+      end
+    end
 
-    it "leaves a stream that lasts longer alone", feature: :rack_timeout do
+    it "leaves a stream that lasts longer alone" do
       upstream = start_upstream do |connection|
         connection.read_head
         connection.begin_chunked

@@ -10,6 +10,10 @@ class ServerProcess
       "protocol-rack"
     end
 
+    def self.packages
+      ["async-http", package]
+    end
+
     # @return [Integer] there are no workers
     def serving_pid
       pid

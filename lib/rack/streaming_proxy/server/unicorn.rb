@@ -39,9 +39,9 @@ module Rack
           [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
         end
 
-        # With a Content-Length, `read(n)` blocks until there are n bytes: what is here is asked for,
-        # in the parser's buffer or else on the socket. Then an early answer is noticed, too, while
-        # the client is slow.
+        # With a Content-Length, `read(n)` blocks until there are n bytes: what is here is asked
+        # for, in the parser's buffer or else on the socket. So an early answer is noticed while the
+        # client is slow.
         def input_size(input)
           size = size_here(input)
           @sending ||= !size.nil?
