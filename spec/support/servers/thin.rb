@@ -26,14 +26,14 @@ class ServerProcess
        "--environment", "production", *@arguments]
     end
 
-    # It says so before it listens.
+    # It says so before it listens, and heeds signals when it has begun to answer.
     def await_readiness
       super
-      Deadline.in(20).poll { listening? } or raise "Thin does not listen:\n#{output}"
+      Deadline.in(20).poll { answering? } or raise "Thin does not listen:\n#{output}"
     end
 
-    def listening?
-      RawClient.open(address) { true }
+    def answering?
+      RawClient.open(address) { |client| client.get("/__pid").read_response }
     rescue Errno::ECONNREFUSED
       false
     end
