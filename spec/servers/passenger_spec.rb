@@ -5,12 +5,13 @@ require_relative "behaviour"
 RSpec.describe "Passenger" do
   profile = ServerProfile.declare(
     :passenger, "Passenger",
-    restarts: {
-      "tmp/restart.txt" => [{ more: ["--ctl", "stat_throttle_rate=0"], workers: 2 },
-                            lambda { |server|
-                              FileUtils.mkdir(File.join(server.directory, "tmp"))
-                              FileUtils.touch(File.join(server.directory, "tmp/restart.txt"))
-                            }]
+    signals: {
+      "tmp/restart.txt" =>
+        ServerSignal.new(lambda { |server|
+          FileUtils.mkdir(File.join(server.directory, "tmp"))
+          FileUtils.touch(File.join(server.directory, "tmp/restart.txt"))
+        }, :restart, workers: 3, more: ["--ctl", "stat_throttle_rate=0"]),
+      "TERM (its own engine)" => ServerSignal.new("TERM", :stop, cuts: true, workers: 3)
     },
     live: true,
     head: true,
@@ -23,8 +24,8 @@ RSpec.describe "Passenger" do
     ),
     chunked_uploads: true,
     several_values: "Passenger joins them with commas; Set-Cookie it does not.",
-    client_gone: ServerProfile.limit("Not behind a request that had a body: the next write tells.",
-                                     here: false),
+    client_gone:
+      ServerProfile.exception("Not behind a request that had a body: the next write tells."),
     shutdown: "Passenger Standalone with its own engine (`builtin`) cuts streams, which is seen.",
     restart: true,
     deflater: true,
@@ -76,7 +77,8 @@ RSpec.describe "Passenger" do
       expect(outcome(ask(upstream, "POST", {}, body)).body).to eq(body)
     end
 
-    it "notices at the next write that a client has left behind its upload", id: "ST4" do
+    it "notices at the next write that a client has left behind its upload",
+       id: "ST4", server: :passenger, feature: :client_gone do
       ended = EventQueue.new("end of the upstream's connection")
       go_on = EventQueue.new("sign to go on")
       upstream = start_upstream do |connection|

@@ -3,12 +3,23 @@
 require_relative "behaviour"
 
 RSpec.describe "Puma" do
+  cluster = { workers: 2, more: "prune_bundler false" }
   profile = ServerProfile.declare(
     :puma, "Puma",
-    restarts: {
-      "USR2 (hot)" => [{}, ->(server) { server.signal("USR2") }],
-      "USR1 (phased)" =>
-        [{ workers: 2, more: "prune_bundler false" }, ->(server) { server.signal("USR1") }]
+    signals: {
+      "USR2 (hot restart)" => ServerSignal.new("USR2", :restart),
+      "USR2 of a cluster" => ServerSignal.new("USR2", :restart, **cluster),
+      "USR1 (phased restart)" => ServerSignal.new("USR1", :restart, **cluster),
+      "URG (refork)" =>
+        ServerSignal.new("URG", :continue, seen: /Worker 1 .*phase: 1/, workers: 2,
+                                           more: "fork_worker"),
+      "TTIN and TTOU" => ServerSignal.new(lambda { |server|
+        server.signal("TTIN")
+        server.output.wait_for(/Worker 2 .*booted/, within: 30)
+        server.signal("TTOU")
+      }, :continue, seen: /Worker 2 .*terminating/, **cluster),
+      "TERM" => ServerSignal.new("TERM", :stop),
+      "TERM of a cluster" => ServerSignal.new("TERM", :stop, **cluster)
     },
     live: true,
     head: true,

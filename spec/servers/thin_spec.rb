@@ -5,6 +5,12 @@ require_relative "behaviour"
 RSpec.describe "Thin" do
   profile = ServerProfile.declare(
     :thin, "Thin",
+    signals: {
+      "QUIT" => ServerSignal.new("QUIT", :drain),
+      "TERM" => ServerSignal.new("TERM", :drain),
+      "INT" => ServerSignal.new("INT", :stop, cuts: true),
+      "HUP" => ServerSignal.new("HUP", :stop, cuts: true)
+    },
     live: true,
     head: true,
     truncation: true,

@@ -5,13 +5,22 @@ require_relative "behaviour"
 RSpec.describe "Unicorn" do
   profile = ServerProfile.declare(
     :unicorn, "Unicorn",
-    restarts: {
-      "HUP" => [{ fixed: true }, ->(server) { server.signal("HUP") }],
-      "USR2 and QUIT" => [{ fixed: true }, lambda { |server|
+    signals: {
+      "HUP" => ServerSignal.new("HUP", :restart, fixed: true, workers: 2),
+      "USR2 and QUIT" => ServerSignal.new(lambda { |server|
         server.signal("USR2")
-        server.output.wait_for(/worker=0 ready.*worker=0 ready/m, within: 20)
+        server.output.wait_for(/worker=0 ready.*worker=0 ready/m, within: 30)
         server.signal("QUIT")
-      }]
+      }, :restart, fixed: true),
+      "USR1 (logs opened again)" =>
+        ServerSignal.new("USR1", :continue, seen: /worker=0 done reopening logs/, workers: 2),
+      "TTIN and TTOU" => ServerSignal.new(lambda { |server|
+        server.signal("TTIN")
+        server.output.wait_for(/worker=1 ready/, within: 30)
+        server.signal("TTOU")
+      }, :continue, seen: /reaped.* worker=1/),
+      "QUIT" => ServerSignal.new("QUIT", :stop, workers: 2),
+      "TERM" => ServerSignal.new("TERM", :stop, cuts: true, workers: 2)
     },
     live: true,
     head: true,

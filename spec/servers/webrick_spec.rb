@@ -5,6 +5,8 @@ require_relative "behaviour"
 RSpec.describe "WEBrick" do
   profile = ServerProfile.declare(
     :webrick, "WEBrick",
+    signals: { "INT" => ServerSignal.new("INT", :stop),
+               "TERM" => ServerSignal.new("TERM", :stop) },
     live: true,
     head: true,
     truncation: true,

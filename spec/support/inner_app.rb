@@ -15,7 +15,7 @@ module InnerApp
     case env["PATH_INFO"]
     when "/__stats" then answer(JSON.generate(Rack::StreamingProxy.stats))
     when "/__pid" then answer(Process.pid.to_s)
-    when "/__boot" then answer(BOOT)
+    when "/__boot" then answer("#{Process.pid} #{BOOT}")
     when "/__threads" then answer(Thread.list.size.to_s)
     when "/__gc" then answer(GC.start.to_s)
     when "/boom" then raise "app error"

@@ -42,8 +42,22 @@ module ProcessFacts
 
   # @return [Array<Integer>] children and theirs
   def descendants(pid)
-    children = Dir["/proc/#{pid}/task/*/children"].flat_map { |path| File.read(path).split }
+    children = Dir["/proc/#{pid}/task/*/children"].flat_map do |path|
+      File.read(path).split
+    rescue Errno::ENOENT, Errno::ESRCH
+      []
+    end
     children.flat_map { |child| [child.to_i, *descendants(child)] }
+  end
+
+  # @return [Hash{Integer => Integer}] the processes of a group, and the parent of each
+  def group(group)
+    Dir["/proc/[0-9]*"].filter_map do |path|
+      parent, member_of = File.read("#{path}/stat")[/\) \w (.*)/, 1].split.first(2)
+      [File.basename(path).to_i, parent.to_i] if member_of.to_i == group
+    rescue Errno::ENOENT, Errno::ESRCH
+      nil
+    end.to_h
   end
 
   # @return [Boolean] not for one that has ended and waits for its parent

@@ -21,24 +21,26 @@ module ServerCalls
 
   # Reads whatever comes, to the end of the connection or of the response's framing.
   # @param begun [String] of the body, if the head and this much have been read
+  # @param within [Numeric] seconds that the next of it may take
   # @return [Outcome]
-  def outcome(client, begun: nil)
-    begun ? finish(client, begun) : finish(client.tap { |one| one.read_head(within: 10) }, +"")
+  def outcome(client, begun: nil, within: 10)
+    client.read_head(within:) unless begun
+    finish(client, begun || "", within)
   rescue RawSocket::Ended
     Outcome.new(nil, "", client.ending, false)
   end
 
   private
 
-  def finish(client, body)
+  def finish(client, body, within)
     head = client.head
     if head.chunked?
-      chunked_outcome(client, body)
+      chunked_outcome(client, body, within)
     elsif head.content_length
-      body += client.read_exactly(head.content_length - body.bytesize, within: 10)
+      body += client.read_exactly(head.content_length - body.bytesize, within:)
       Outcome.new(head, body, nil, true)
     else
-      rest, ending = client.read_to_end(within: 10)
+      rest, ending = client.read_to_end(within:)
       Outcome.new(head, body + rest, ending, ending == :fin)
     end
   rescue RawSocket::Ended
@@ -46,8 +48,8 @@ module ServerCalls
     Outcome.new(head, body + rest, ending, false)
   end
 
-  def chunked_outcome(client, body)
-    while (chunk = client.read_chunk(within: 10))
+  def chunked_outcome(client, body, within)
+    while (chunk = client.read_chunk(within:))
       body += chunk
     end
     Outcome.new(client.head, body, nil, true)

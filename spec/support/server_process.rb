@@ -72,6 +72,17 @@ class ServerProcess < RubyProcess
     ProcessFacts.descendants(pid)
   end
 
+  # @return [Array<Integer>] all its processes, also those that a restart has left without a parent
+  def members
+    [pid, *family, *ProcessFacts.group(pid).keys].uniq
+  end
+
+  # @return [Array<Integer>] those of the processes that the others come from
+  def leaders
+    group = ProcessFacts.group(pid)
+    group.reject { |_, parent| group.key?(parent) }.keys
+  end
+
   # @return [Integer] what answers: the first worker
   def serving_pid
     children.first
@@ -97,6 +108,13 @@ class ServerProcess < RubyProcess
     end
   end
 
+  # @return [Proc] which tells whether what answers by now is of a later start than all before
+  def restart_since_now
+    old = members - [pid]
+    before = boot
+    -> { (now = boot) && now != before && !old.include?(now.to_i) }
+  end
+
   # The signal at which it ends with its requests finished, where it has one.
   def stop_signal
     "TERM"
@@ -116,6 +134,16 @@ class ServerProcess < RubyProcess
   #   @param rackup [String] path of the config.ru
   #   @param configuration [String] path of the configuration file
   #   @return [Array<String>] arguments for Ruby
+
+  # @return [String, nil] the process that answers, and its application's start
+  def boot
+    RawClient.open(address) do |client|
+      client.get("/__boot", { "Connection" => "close" })
+      client.read_response(within: 30).body
+    end
+  rescue SystemCallError, RawSocket::Ended
+    nil
+  end
 
   # Clients can connect as soon as it listens. On a busy machine Rails takes its time.
   def await_readiness

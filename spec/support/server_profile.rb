@@ -25,9 +25,10 @@ class ServerProfile
   # Those that may not be limited: what the proxy is for.
   PROMISED = %i[live head truncation].freeze
 
-  # What does not hold, as a sentence; `here` says whether of the versions on this system, `except`
-  # names a variant of the behaviour that does hold.
-  Limit = Struct.new(:text, :here, :except)
+  # What does not hold, as a sentence, and of what: of `:all` versions, of some `:versions` (`here`
+  # says whether that of this system is one), or of some `:situations`, while it holds in others.
+  # `except` names a variant of the behaviour that does hold.
+  Limit = Struct.new(:text, :of, :here, :except)
 
   @all = {}
 
@@ -37,31 +38,36 @@ class ServerProfile
 
     # @param kind [Symbol] a server of spec/support/servers
     # @param name [String] for people
-    # @param restarts [Hash{String => Array(Hash, #call)}] the ways to restart it: options for its
-    #   process, and what restarts that
+    # @param signals [Hash{String => ServerSignal}] those that it has, by what people call them
     # @param features [Hash{Symbol => true, String, Limit}] of every feature
-    def declare(kind, name, restarts: {}, **features)
-      all[kind] = new(kind, name, restarts, features)
+    def declare(kind, name, signals:, **features)
+      all[kind] = new(kind, name, signals, features)
     end
 
     # A limit of some versions, or one with an exception.
     # @param here [Boolean] whether that on this system is one of them
     # @param except [String, nil] the variant that holds all the same
-    def limit(text, here: true, except: nil)
-      Limit.new(text, here, except)
+    def limit(text, here: nil, except: nil)
+      Limit.new(text, here.nil? ? :all : :versions, here.nil? || here, except)
+    end
+
+    # A limit of some situations: the examples of the feature show that it holds, those of the
+    # server's own file where it does not.
+    def exception(text)
+      Limit.new(text, :situations, false)
     end
   end
 
-  attr_reader :kind, :name, :restarts, :limits
+  attr_reader :kind, :name, :signals, :limits
 
-  def initialize(kind, name, restarts, features)
+  def initialize(kind, name, signals, features)
     wrong = (FEATURES.keys - features.keys) | (features.keys - FEATURES.keys)
     wrong |= PROMISED.reject { |feature| features[feature] == true }
     raise ArgumentError, "the profile of #{name}: #{wrong.inspect}" unless wrong.empty?
 
     @kind = kind
     @name = name
-    @restarts = restarts
+    @signals = signals
     @limits = features.reject { |_, value| value == true }.transform_values { |value| limit(value) }
   end
 
@@ -71,6 +77,23 @@ class ServerProfile
     FEATURES.key?(feature) or raise KeyError, "there is no feature #{feature.inspect}"
     limit = limits[feature]
     !limit&.here || (!variant.nil? && limit.except == variant)
+  end
+
+  # @return [String] what examples of the feature show on this system when they pass
+  def state(feature)
+    return "limited" unless can?(feature)
+
+    limits[feature]&.of == :situations ? "partly" : "yes"
+  end
+
+  # @return [Array<String>] what they may show on others
+  def possible_states(feature)
+    limits[feature]&.of == :versions ? %w[yes limited] : [state(feature)]
+  end
+
+  # @return [Hash{String => ServerSignal}] the ways to restart it that let streams come to their end
+  def restarts
+    signals.select { |_, signal| signal.effect == :restart && !signal.cuts? }
   end
 
   def server
@@ -84,6 +107,6 @@ class ServerProfile
   private
 
   def limit(value)
-    value.is_a?(Limit) ? value : Limit.new(value, true)
+    value.is_a?(Limit) ? value : Limit.new(value, :all, true)
   end
 end
