@@ -19,8 +19,8 @@ RSpec.shared_examples "load" do |profile|
     expect(lost).to cuts ? include(["events", :cut]) : eq([])
   end
 
-  # Without an answer is lost what the upstream has heard of. But Puma since 6, when it ends, may close
-  # a kept connection, or answer 500, though it has just handed on a request that came over it.
+  # Without an answer is lost what the upstream has heard of. But Puma since 6, when it ends, may
+  # close a kept connection, or answer 500, though it has just handed on a request from there.
   def lost_exchanges
     @load.exchanges.reject do |one|
       one.served? || !@answers.came.key?(one.number) ||
