@@ -13,19 +13,25 @@ class ServerSignal
   #   have that clients keep (:drain)
   # @param seen [Regexp, nil] what the server then writes
   # @param cuts [Boolean] whether responses under way are cut; else they come to their end
+  # @param drops [Boolean] whether requests whose response has not begun may go without one
   # @param options [Hash] of the server's process
-  def initialize(sending, effect, seen: nil, cuts: false, **options)
+  def initialize(sending, effect, seen: nil, cuts: false, drops: false, **options)
     raise ArgumentError, "the effect #{effect.inspect}" unless EFFECTS.include?(effect)
 
     @effect = effect
     @seen = seen
     @cuts = cuts
+    @drops = drops
     @options = options
     @sending = sending
   end
 
   def cuts?
     @cuts
+  end
+
+  def drops?
+    @drops
   end
 
   # Sends it.
