@@ -72,13 +72,6 @@ RSpec.describe ServerTable do
     LIMITS
   end
 
-  it "names the gems of a server that is tested by others than its own" do
-    parts = { name: "Parts", packages: %w[one two], installed: true, shown: features, limits: {} }
-    releases = { "old" => { "one" => "1.0" }, "new" => { "one" => "1.1", "two" => "0.2" } }
-    one = described_class.new(servers: [parts], releases:)
-    expect(one.table).to include("| tested | one 1.1 with two 0.2 |")
-  end
-
   describe "of this checkout" do
     before(:context) { @table = described_class.new }
 
@@ -110,7 +103,7 @@ RSpec.describe ServerResults do
                               })
 
   # What the formatter prints of examples, each a feature and its status.
-  define_method(:features) do |examples|
+  define_method(:results) do |examples|
     allow(ServerProfile).to receive(:all).and_return({ puma: profile })
     examples = examples.map do |feature, status|
       RSpec::Core::Example.allocate.tap do |example|
@@ -124,16 +117,22 @@ RSpec.describe ServerResults do
     described_class.new(output).stop(RSpec::Core::Notifications::ExamplesNotification.new(
                                        Struct.new(:examples).new(examples)
                                      ))
-    described_class.in(output.string).first.dig("servers", "puma", "features")
+    described_class.in(output.string).first.dig("servers", "puma")
   end
 
   it "says of a feature what the profile does, if its examples have run and passed" do
-    shown = features([%i[live passed], %i[live passed], %i[shutdown passed], %i[chunks passed],
-                      %i[http10 passed], %i[deflater passed], %i[deflater failed],
-                      %i[restart pending]])
-    expect(shown).to include("live" => "yes", "shutdown" => "limited", "chunks" => "yes",
-                             "http10" => "partly", "deflater" => "failed", "restart" => "not run",
-                             "head" => "not run")
+    shown = results([%i[live passed], %i[live passed], %i[shutdown passed], %i[chunks passed],
+                     %i[http10 passed], %i[deflater passed], %i[deflater failed],
+                     %i[restart pending]])
+    expect(shown["features"])
+      .to include("live" => "yes", "shutdown" => "limited", "chunks" => "yes", "http10" => "partly",
+                  "deflater" => "failed", "restart" => "not run", "head" => "not run")
+  end
+
+  it "names the gems of a server that is tested by others than its own" do
+    allow(ServerProcess::Puma).to receive(:packages).and_return(%w[puma rack])
+    expect(results([])["version"])
+      .to eq("puma #{ServerProcess::Puma.version} with rack #{Rack.release}")
   end
 end
 

@@ -7,8 +7,8 @@ require_relative "behaviour"
 RSpec.describe "Falcon" do
   profile = ServerProfile.declare(
     :falcon, "Falcon",
-    signals: { "INT" => ServerSignal.new("INT", :stop, drops: true),
-               "TERM" => ServerSignal.new("TERM", :stop, drops: true) },
+    signals: { "INT" => ServerSignal.new("INT", :stop, loses: :unanswered),
+               "TERM" => ServerSignal.new("TERM", :stop, loses: :unanswered) },
     live: true,
     head: true,
     truncation: true,

@@ -11,7 +11,7 @@ RSpec.describe "Passenger" do
           FileUtils.mkdir(File.join(server.directory, "tmp"))
           FileUtils.touch(File.join(server.directory, "tmp/restart.txt"))
         }, :restart, workers: 3, more: ["--ctl", "stat_throttle_rate=0"]),
-      "TERM (its own engine)" => ServerSignal.new("TERM", :stop, cuts: true, workers: 3)
+      "TERM (its own engine)" => ServerSignal.new("TERM", :stop, loses: :responses, workers: 3)
     },
     live: true,
     head: true,

@@ -8,8 +8,8 @@ RSpec.describe "Thin" do
     signals: {
       "QUIT" => ServerSignal.new("QUIT", :drain),
       "TERM" => ServerSignal.new("TERM", :drain),
-      "INT" => ServerSignal.new("INT", :stop, cuts: true),
-      "HUP" => ServerSignal.new("HUP", :stop, cuts: true)
+      "INT" => ServerSignal.new("INT", :stop, loses: :responses),
+      "HUP" => ServerSignal.new("HUP", :stop, loses: :responses)
     },
     live: true,
     head: true,

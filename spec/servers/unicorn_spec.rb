@@ -20,7 +20,7 @@ RSpec.describe "Unicorn" do
         server.signal("TTOU")
       }, :continue, seen: /reaped.* worker=1/),
       "QUIT" => ServerSignal.new("QUIT", :stop, workers: 2),
-      "TERM" => ServerSignal.new("TERM", :stop, cuts: true, workers: 2)
+      "TERM" => ServerSignal.new("TERM", :stop, loses: :responses, workers: 2)
     },
     live: true,
     head: true,

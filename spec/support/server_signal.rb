@@ -12,26 +12,25 @@ class ServerSignal
   # @param effect [Symbol] whether the server restarts, goes on, ends, or ends when the connections
   #   have that clients keep (:drain)
   # @param seen [Regexp, nil] what the server then writes
-  # @param cuts [Boolean] whether responses under way are cut; else they come to their end
-  # @param drops [Boolean] whether requests whose response has not begun may go without one
+  # @param loses [Symbol, nil] :responses if those under way may be cut; :unanswered if requests may
+  #   go without a response that has not begun
   # @param options [Hash] of the server's process
-  def initialize(sending, effect, seen: nil, cuts: false, drops: false, **options)
+  def initialize(sending, effect, seen: nil, loses: nil, **options)
     raise ArgumentError, "the effect #{effect.inspect}" unless EFFECTS.include?(effect)
 
     @effect = effect
     @seen = seen
-    @cuts = cuts
-    @drops = drops
+    @loses = loses
     @options = options
     @sending = sending
   end
 
   def cuts?
-    @cuts
+    @loses == :responses
   end
 
   def drops?
-    @drops
+    @loses == :unanswered
   end
 
   # Sends it.

@@ -15,18 +15,20 @@ RSpec.shared_examples "load" do |profile|
     expect(@load.exchanges.select { |one| one.came == :changed }).to eq([])
     expect(@answers.came.select { |_, times| times > 1 }).to eq({})
     expect(@upstream.failures).to eq([])
-    lost = lost_exchanges.map { |one| [one.kind, one.came] }
-    lost.reject! { |_, came| came == :nothing } if signal.drops?
-    expect(lost).to signal.cuts? ? include(["events", :cut]) : eq([])
+    expect(losses(signal)).to signal.cuts? ? include(["events", :cut]) : eq([])
   end
 
-  # Without an answer is lost what the upstream has heard of. But Puma since 6, when it ends, may
-  # close a kept connection, or answer 500, though it has just handed on a request from there.
-  def lost_exchanges
-    @load.exchanges.reject do |one|
-      one.served? || !@answers.came.key?(one.number) ||
-        (one.kind == LoadClient::KEPT && %i[nothing refused].include?(one.came))
-    end
+  # Those without an answer, of which the upstream has heard.
+  def losses(signal)
+    lost = @load.exchanges.reject { |one| one.served? || !@answers.came.key?(one.number) }
+    lost.reject! { |one| one.came == :nothing } if signal.drops?
+    lost.reject { |one| refused_as_kept?(one) }.map { |one| [one.kind, one.came] }
+  end
+
+  # Puma since 6, when it ends, may close a kept connection, or answer 500, though it has just handed
+  # on a request from there.
+  def refused_as_kept?(exchange)
+    exchange.kind == LoadClient::KEPT && %i[nothing refused].include?(exchange.came)
   end
 
   def expect_nothing_to_be_left(processes)
