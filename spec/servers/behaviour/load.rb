@@ -25,8 +25,8 @@ RSpec.shared_examples "load" do |profile|
     lost.reject { |one| refused_as_kept?(one) }.map { |one| [one.kind, one.came] }
   end
 
-  # Puma since 6, when it ends, may close a kept connection, or answer 500, though it has just handed
-  # on a request from there.
+  # Puma since 6, when it ends, may close a kept connection, or answer 500, though it has just
+  # handed on a request from there.
   def refused_as_kept?(exchange)
     exchange.kind == LoadClient::KEPT && %i[nothing refused].include?(exchange.came)
   end
