@@ -138,6 +138,7 @@ RSpec.describe Rack::StreamingProxy::Testing do
       _, headers, body = proxy.call(env_for)
       expect(headers.to_h.transform_keys(&:downcase)).to include("content-length" => "6")
       expect(body.enum_for(:each).to_a).to eq(%w[one two])
+      body.close
     end
 
     it "may be endless: it ends when the proxy's body is closed" do
@@ -156,7 +157,9 @@ RSpec.describe Rack::StreamingProxy::Testing do
       piece = "x" * size
       pieces = Enumerator.new { |body| 50.times { body << ((made << received) && piece) } }
       stub(/./) { [200, {}, pieces] }
-      proxy.call(env_for).last.each { |chunk| received += chunk.bytesize }
+      _, _, body = proxy.call(env_for)
+      body.each { |chunk| received += chunk.bytesize }
+      body.close
       expect(made).to eq(Array.new(50) { |number| number * size })
       expect(received).to eq(50 * size)
     end
