@@ -29,7 +29,7 @@ RSpec.configure do |config|
   config.around { |example| SuiteLimits.bounded(example) }
   config.before { keep_for_the_example }
   config.after { stop_kept }
-  # bin/matrix asks for it in the releases that it installs.
+  # dev/matrix/run asks for it in one release.
   config.after { GC.compact } if ENV.key?("GC_COMPACT")
 
   threads_before = Thread.list
