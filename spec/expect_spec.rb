@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 
 # A client that waits for `100 Continue` is asked for its upload when the upstream wants it, where
 # the server leaves that to the application: on Unicorn.

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 
 RSpec.describe Rack::StreamingProxy::Proxy, "and upstreams that speak HTTP/2" do
   once do

@@ -14,7 +14,7 @@ RSpec.describe "docs/instrumentation.md" do
   let(:upstream) { serving { |request| [200, {}, "got #{request["traceparent"]}"] } }
 
   # @return [String] what the text writes, that has `request(url, **settings)`
-  def run(text)
+  def run(text, upstream: self.upstream)
     env = { "UPSTREAM" => upstream.url, "GONE" => "http://127.0.0.1:#{closed_port}" }
     RubyScript.run(<<~RUBY, env:).output
       require "json"
@@ -83,13 +83,16 @@ RSpec.describe "docs/instrumentation.md" do
     expect(output).to eq("got 00-mine-01\n")
   end
 
-  it "shows log lines of the application's own" do
-    output = run(<<~RUBY)
+  it "shows log lines of the application's own, and those that it does not change" do
+    answers = [500, 200]
+    upstream = serving { [answers.shift, {}, "text"] }
+    output = run(<<~RUBY, upstream:)
       #{code(:lines)}
-      request(ENV["UPSTREAM"], logger: Logger.new($stdout, formatter: proc { |*, text| "\#{text}\\n" }))
+      LOGGER = Logger.new($stdout, formatter: proc { |*, text| "\#{text}\\n" })
+      request(ENV["UPSTREAM"], logger: LOGGER, num_retries_on_5xx: 1, retry_delay: 0)
     RUBY
-    starting, line, *more = output.lines
-    expect([starting, more]).to match([/Starting/, []])
+    starting, retrying, line, *more = output.lines
+    expect([starting, retrying, more]).to match([/Starting/, /Got 500, retrying/, []])
     expect(JSON.parse(line)).to include("method" => "GET", "url" => upstream.url, "status" => 200,
                                         "bytes_down" => 4, "ms" => an_instance_of(Integer))
   end

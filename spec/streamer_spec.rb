@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 require "yaml"
 
 # The upstream of the demo and of these specs must itself be truthful, on both servers.

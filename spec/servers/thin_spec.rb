@@ -34,10 +34,50 @@ RSpec.describe "Thin" do
   include_examples "compression of known length", :thin, nil
 
   context "with threads" do
-    once { @server = start_server(:thin, RackupText.proxy_to_ports, more: ["--threaded"]) }
+    # As Rails' executor, which has to end where it began.
+    outside = <<~RUBY
+      use(Class.new do
+        def initialize(app) = @app = app
+        def call(env)
+          thread = Thread.current
+          status, headers, body = @app.call(env)
+          closed = Rack::BodyProxy.new(body) { puts "ended where it began: \#{Thread.current == thread}" }
+          [status, headers, closed]
+        end
+      end)
+    RUBY
+    once do
+      @server = start_server(:thin, RackupText.proxy_to_ports(above: outside), more: ["--threaded"])
+    end
 
     include_examples "streaming", profile
     include_examples "truncation", profile
+    include_examples "leaving clients", profile
+
+    { "whole" => "4\r\nlast\r\n0\r\n\r\n", "cut short" => "", "left" => nil }.each do |how, rest|
+      it "ends what stands outside in the request's thread: a response that is #{how}" do
+        upstream = start_upstream do |connection|
+          connection.read_head
+          connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+          rest ? connection.write(rest) : connection.wait_for_end
+        end
+        client = ask(upstream)
+        before = @server.output.to_s.size
+        client.read_head && client.read_exactly(5)
+        rest ? outcome(client, begun: "first") : client.close
+        ended = @server.output.wait_for(/\A.{#{before}}.*ended where it began: (\w+)/m, within: 20)
+        expect(ended[1]).to eq("true")
+      end
+    end
+
+    it "takes one request after another on a connection" do
+      upstream = serving { |request| [200, { "X" => "1" }, "#{request.body} came"] }
+      client = connect(@server)
+      20.times do |number|
+        client.request("POST", "/#{upstream.port}/a", {}, "number #{number}")
+        expect(client.read_response.body).to eq("number #{number} came")
+      end
+    end
   end
 
   describe "adaptation" do

@@ -1,11 +1,12 @@
 # frozen_string_literal: true
 
 # What a child process writes to its standard output and error, collected line by line in a thread,
-# so that specs can wait for a line.
+# so that specs can wait for a line. Who asks gets all lines that had been written by then.
 class ChildOutput
   def initialize(io)
     @io = io
     @text = +""
+    @line = "".b # which has not ended
     @ended = false
     @mutex = Mutex.new
     @arrived = ConditionVariable.new
@@ -13,7 +14,10 @@ class ChildOutput
   end
 
   def to_s
-    @mutex.synchronize { @text.dup }
+    @mutex.synchronize do
+      take
+      @text.dup
+    end
   end
 
   def lines
@@ -47,19 +51,36 @@ class ChildOutput
   private
 
   def collect
-    while (line = @io.gets)
-      @mutex.synchronize do
-        @text << line.force_encoding(Encoding::UTF_8).scrub
-        @arrived.broadcast
+    @io.wait_readable until @mutex.synchronize { take }
+  rescue IOError
+    @mutex.synchronize { finish }
+  end
+
+  # Takes all that is here.
+  # @return [Boolean] whether there will be no more
+  def take
+    until @ended
+      case (bytes = @io.read_nonblock(65_536, exception: false))
+      when :wait_readable then break
+      when nil then finish
+      else add(bytes)
       end
     end
-  rescue IOError
-    nil
-  ensure
-    @mutex.synchronize do
-      @ended = true
-      @arrived.broadcast
-    end
+    @ended
+  end
+
+  def add(bytes)
+    @line << bytes
+    lines = @line.slice!(/.*\n/m) or return
+    @text << lines.force_encoding(Encoding::UTF_8).scrub
+    @arrived.broadcast
+  end
+
+  def finish
+    @text << @line.force_encoding(Encoding::UTF_8).scrub
+    @line = "".b
+    @ended = true
+    @arrived.broadcast
   end
 
   def fail_without(pattern, deadline)

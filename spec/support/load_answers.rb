@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 
 # What an upstream answers to the clients of a ServerLoad. A request's path ends with what it asks
 # for and its number; the answer carries its body's digest.

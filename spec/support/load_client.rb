@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 require_relative "server_calls"
 
 # One client of a ServerLoad: asks for one thing after another and tells what came.

@@ -16,6 +16,9 @@ class ToldRequest
     ActiveSupport::Notifications.subscribe("request.streaming_proxy") do |event|
       puts "event \#{JSON.generate(event.payload.slice(*facts).merge(ms: event.duration))} end"
     end
+    ActiveSupport::Notifications.subscribe("error.streaming_proxy") do |event|
+      puts "error \#{event.payload[:error]} \#{event.payload[:url]}"
+    end
     ActiveSupport::Notifications.subscribe("request.streaming_proxy") do |_, from, to, _, payload|
       puts "timed \#{payload[:url]} \#{(to - from) * 1000} end"
     end

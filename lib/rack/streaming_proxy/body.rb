@@ -33,7 +33,8 @@ module Rack
         Reloading.permit { pass_on(&block) }
         @whole = true
       rescue BodyError => e
-        @failure = e
+        # Who closes the body meanwhile, in another thread, is not told of a failure.
+        @failure = e unless @closed
         @server.abort_response(@response.length)
         raise
       ensure

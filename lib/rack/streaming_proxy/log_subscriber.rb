@@ -17,6 +17,15 @@ module Rack
       # @api private
       def self.attached? = log_subscribers.any?(self)
 
+      # As ActiveSupport::Subscriber.attach_to; but a subclass writes the lines that it does not
+      # change, too.
+      #
+      # @param namespace [Symbol] `:streaming_proxy`
+      # @param inherit_all [Boolean]
+      def self.attach_to(namespace, *subscriber, inherit_all: true, **)
+        super
+      end
+
       # @param event [ActiveSupport::Notifications::Event] `request.streaming_proxy`
       def request(event)
         Log.new(event.payload[:logger]).finished(event.payload, event.duration / 1000)

@@ -211,7 +211,8 @@ module Rack
         socket = @server.client_socket
         @exchange.watch(socket.fileno) if socket
       rescue IOError
-        nil # The server has closed it: the next write tells.
+        raise ClientGone.new("the client left before the response's end",
+                             upstream: @upstream, phase: @answered ? :body : :head)
       end
     end
   end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 
 RSpec.shared_examples "bodies" do |_profile|
   megabytes = 24

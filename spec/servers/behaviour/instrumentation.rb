@@ -59,12 +59,23 @@ RSpec.shared_examples "instrumentation" do |profile|
                      "complete" => false, "error" => "Rack::StreamingProxy::ProtocolError")
   end
 
-  it "tells once of one whose client has left" do
-    upstream = begun_upstream(&:wait_for_end)
-    client = ask_and_begin(upstream)
-    sleep least / 1000.0
-    client.close
-    expect_told_once(upstream, /\A(?:Finishing|Failed) .*GET .*status 200, 5 bytes/,
-                     "bytes_down" => 5, "complete" => false)
+  silent = ->(connection) { connection.wait_for_end }
+  busy = lambda do |connection|
+    connection.chunk("tick") until connection.wait_for_end(within: 0.05)
+  rescue SystemCallError
+    nil # It has ended while this was written.
+  end
+
+  { "is silent" => silent, "goes on" => busy }.each do |how, script|
+    it "tells once, and of no error, of one whose client has left while the upstream #{how}" do
+      upstream = begun_upstream(&script)
+      client = ask_and_begin(upstream)
+      sleep least / 1000.0
+      client.close
+      expect_told_once(upstream, /\A(?:Finishing|Failed) .*GET .*status 200, \d+ bytes/,
+                       "complete" => false)
+      expect(@server.output.to_s).not_to match(/ERROR -- : \[Rack.*#{upstream.url("")}/)
+      expect(@server.output.to_s).not_to match(/^error .*#{upstream.url("")}/)
+    end
   end
 end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "digest"
+require "digest/sha2"
 
 RSpec.shared_examples "uploads" do |profile|
   # An upstream that reads a request piece by piece and echoes each piece at once.

@@ -35,6 +35,7 @@ module Rack
         def input = @env["rack.input"]
 
         # @return [IO, nil] the client's socket, or another whose end tells of its leaving
+        # @raise [IOError] when it has been closed: its client has left
         def client_socket = nil
 
         # @return [#call, nil] what tells the client of a 103; HTTP/1.0 has none (RFC 9110 15.2)

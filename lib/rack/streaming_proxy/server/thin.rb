@@ -45,12 +45,13 @@ module Rack
 
         # EventMachine's own, of which it tells the number.
         #
-        # @return [BasicSocket, nil]
+        # @return [BasicSocket]
+        # @raise [IOError] when it is closed, which a threaded Thin may do at any moment
         def client_socket
           number = ::EventMachine.get_file_descriptor(connection.signature)
           ::BasicSocket.for_fd(number).tap { |socket| socket.autoclose = false }
         rescue SystemCallError, RuntimeError
-          nil # It is closed.
+          raise IOError, "the connection is closed"
         end
 
         # A middleware that iterates the body would do so in the reactor, until the body has ended.

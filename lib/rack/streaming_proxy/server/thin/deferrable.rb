@@ -5,9 +5,11 @@ module Rack
     module Server
       class Thin < Generic
         # A body that Thin's reactor does not wait for: `each` returns at once, a thread reads the
-        # body, and the reactor writes it. Thin takes it for an EventMachine::Deferrable: it ends
-        # the response with `callback` or `errback`. It has no public `fail`, which Thin would call
-        # when the client has left: through two of Rack's BodyProxy outside, Kernel#fail answers.
+        # body, and the reactor writes it. Where Thin has a thread for the request (`--threaded`),
+        # that reads, and closes what stands outside, for there it began. Thin takes the body for an
+        # EventMachine::Deferrable: it ends the response with `callback` or `errback`. It has no
+        # public `fail`, which Thin would call when the client has left: through two of Rack's
+        # BodyProxy outside, Kernel#fail answers.
         # @api private
         class Deferrable
           # Bytes that may wait in EventMachine's buffer.
@@ -39,14 +41,23 @@ module Rack
             return @body.each(&send_chunk) unless deferred?
 
             connected { hold_open }
-            @reader = reader(send_chunk) unless @ending
+            return if @ending
+            return @reader = reader(send_chunk) if ::EventMachine.reactor_thread?
+
+            @reader = @requested_in = Thread.current
+            read(send_chunk)
           end
 
           # @yield when the body has ended whole: at once, if it has
           def callback(&action) = at_end(:complete, action)
 
+          # Thin asks for this last.
+          #
           # @yield when the connection has ended before the body: at once, if it has
-          def errback(&action) = at_end(:aborted, action)
+          def errback(&action)
+            at_end(:aborted, action)
+            in_reactor(&@conclusion) if @requested_in
+          end
 
           # Thin ends the request before its body has ended. It has lost the connection; or it
           # answers a pipelined request, of which it knows nothing, with an error page, in mid-body.
@@ -82,7 +93,7 @@ module Rack
 
           # The connection is lost: the client has left, or is to be left.
           def lose
-            @room.close
+            close
             disconnect if @reader && !@ending && @left.nil?
             ended(:aborted)
           end
@@ -112,7 +123,16 @@ module Rack
             nil # The body has logged that it was cut short, or that the client has left.
           ensure
             @body.close
-            in_reactor { whole ? finish(send_chunk) : abort_response }
+            conclude { whole ? finish(send_chunk) : abort_response }
+          end
+
+          # In the request's thread Thin goes on with the end of the response, once it has asked to
+          # hear of that: the last piece and the end belong together.
+          def conclude(&action)
+            return in_reactor(&action) unless @requested_in
+
+            @conclusion = action
+            @held.close
           end
 
           # The last piece of known length goes out together with the end: upon it the client may
