@@ -26,6 +26,8 @@ class SelectingScheduler
     @timers = {}
     @ready = []
     @blocked = 0
+    # Ruby 3.1 may collect one that another will be transferred to from, and end in its next GC.
+    @fibers = []
     @lock = Mutex.new
     @bell, @rope = IO.pipe
   end
@@ -38,7 +40,10 @@ class SelectingScheduler
   end
 
   def fiber(&block)
-    Fiber.new(blocking: false, &block).tap { |fiber| step_aside { fiber.transfer } }
+    Fiber.new(blocking: false, &block).tap do |fiber|
+      @fibers << fiber
+      step_aside { fiber.transfer }
+    end
   end
 
   # Raises in a fiber that waits.
