@@ -84,11 +84,6 @@ RSpec.describe "bin/matrix", matrix: false do
       expect(run_matrix("--others")).to eq(["bin/matrix: #{codename}\nversions of #{codename}\n",
                                             0])
     end
-
-    it "runs nothing with --prepare" do
-      script("dev/matrix/run", "echo ran")
-      expect(run_matrix("--prepare")).to eq(["bin/matrix: #{codename}\n", 0])
-    end
   end
 
   describe "of another release" do

@@ -3,18 +3,10 @@
 require "rack/streaming_proxy/testing"
 
 RSpec.describe Rack::StreamingProxy::Testing, "and a failure" do
+  include StubbedCalls
+
   library = Rack::StreamingProxy
   base = "http://files.internal"
-
-  after { described_class.reset }
-
-  # A proxy that raises what goes wrong.
-  def proxy(**settings, &block)
-    block ||= ->(request) { "http://files.internal#{request.fullpath}" }
-    bare(raise_on_error: true, **settings, &block)
-  end
-
-  def stub(...) = described_class.stub(...)
 
   define_method(:failure_of) do |app|
     fetch(app)
