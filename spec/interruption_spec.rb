@@ -144,6 +144,21 @@ RSpec.describe "An interrupted wait" do
     expect_the_upstream_to_be_free
   end
 
+  it "is closed from another thread while bytes come, and keeps no descriptor" do
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      loop { connection.chunk("x" * 1000) }
+    rescue SystemCallError
+      nil # It was left.
+    end
+    app = bare { upstream.url }
+    close_amid_the_body(app) # what is opened once
+    before = ProcessFacts.fds(Process.pid)
+    100.times { close_amid_the_body(app) }
+    expect(Deadline.new(10).poll { ProcessFacts.fds(Process.pid) <= before }).to be(true)
+  end
+
   it "is no obstacle to signals" do
     result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => awaited.url })
       require "rack/mock"
@@ -155,6 +170,19 @@ RSpec.describe "An interrupted wait" do
     RUBY
     expect(result.output).to eq("handled\n")
     expect(result.status.exitstatus).to eq(7)
+  end
+
+  def close_amid_the_body(app)
+    _, _, body = app.call(env_for)
+    seen = EventQueue.new
+    thread = in_thread do
+      body.each { |chunk| seen << chunk }
+    rescue IOError, Rack::StreamingProxy::BodyError
+      nil # how the reader learns of it
+    end
+    5.times { seen.pop }
+    body.close
+    expect(thread.join(10)).to be(thread)
   end
 
   def awaited

@@ -20,6 +20,8 @@ module Rack
         @instrumentation = instrumentation
         @response = response
         @framed = framed
+        # Taken by whoever closes first, of several threads too.
+        @open = [true]
       end
 
       # Yields the body; may block between chunks.
@@ -27,14 +29,14 @@ module Rack
       # @yieldparam chunk [String] binary, at most 256 KiB and its framing
       # @raise [BodyError] if the upstream's response was cut short
       def each(&block)
-        raise BodyError, "the body is closed" if @closed
+        raise BodyError, "the body is closed" if @open.empty?
 
         Buffering.notice(@response, @instrumentation)
         Reloading.permit { pass_on(&block) }
         @whole = true
       rescue BodyError => e
         # Who closes the body meanwhile, in another thread, is not told of a failure.
-        @failure = e unless @closed
+        @failure = e unless @open.empty?
         @server.abort_response(@response.length)
         raise
       ensure
@@ -45,10 +47,7 @@ module Rack
       # Ends the exchange; never raises. Idempotent. In a process forked from the one that opened
       # it, nothing happens.
       def close
-        return if @closed
-
-        @closed = true
-        finish if @session.close
+        finish if @open.shift && @session.close
       end
 
       private

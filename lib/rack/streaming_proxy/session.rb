@@ -84,6 +84,7 @@ module Rack
         Thread.handle_interrupt(Object => :never) do
           @ours = @exchange.close
           @bell.autoclose = true
+          @released = true
           @bell.close unless @scheduler
           @ours
         end
@@ -194,16 +195,17 @@ module Rack
       end
 
       # A thread that waits is woken by closing the bell, with an IOError. A fiber is not, for its
-      # scheduler has lost the descriptor: it hears the last ring, and closes the bell itself.
+      # scheduler has lost the descriptor: it hears the last ring, and closes the bell itself. Who
+      # hears that ring before the descriptor is Ruby's must leave it to `close`.
       def listen(seconds)
         @scheduler = Fiber.scheduler unless Fiber.current.blocking?
         rang = @bell.wait_readable(seconds)
-        raise IOError, "closed in another fiber" if @closed
+        raise IOError, "closed by another thread or fiber" if @closed
 
         rang
       ensure
         @scheduler = nil
-        @bell.close if @closed
+        @bell.close if @released
       end
 
       def watch_client
