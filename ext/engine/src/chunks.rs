@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
@@ -239,6 +239,11 @@ impl Inbox {
             parts.push(part);
         }
         Some(parts)
+    }
+
+    /// Wakes a task when the signal rings.
+    pub(crate) fn wake_on_change(&self, task: &Waker) {
+        self.shared.signal.wake(task);
     }
 
     /// Bytes of a body that may wait here, of this length if it is known.

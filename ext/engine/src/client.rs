@@ -1,14 +1,16 @@
 //! The entry: a runtime, a connector and a pool, from which exchanges are opened.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::chunks;
 use crate::connector::Connector;
+use crate::deliver::Delivery;
 use crate::destination::{Destinations, Permission};
+use crate::error::Failure;
 use crate::exchange::{Exchange, Task};
 use crate::headers::RequestHead;
 use crate::policy::Policy;
@@ -95,6 +97,17 @@ impl Client {
         };
         let task = Some(self.runtime.spawn(task.run()).abort_handle());
         Exchange { inbox, upload, watch, ledger, task, asked: None, over: None, to_come: 0 }
+    }
+
+    /// Writes the response of an exchange whose head has been read to its client; `ended` hears how
+    /// that ended, in a thread of the engine's, and must not block. The exchange is closed by then.
+    pub fn deliver(
+        &self,
+        exchange: Arc<Mutex<Exchange>>,
+        delivery: Delivery,
+        ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
+    ) {
+        self.runtime.spawn(async move { ended(delivery.run(exchange).await) });
     }
 
     /// What the engine holds now, and what has been counted.

@@ -7,9 +7,9 @@ use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Watches a descriptor for readability; it is closed when the result is dropped.
-pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+/// Waits for what may be done with a descriptor; it is closed when the result is dropped.
+pub(crate) fn registered(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd answers with the same open descriptor from here to its drop, and nothing
     // takes it out of the AsyncFd before that deregisters it.
-    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
+    unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)
 }

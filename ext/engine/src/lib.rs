@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod connector;
 mod counted;
+mod deliver;
 mod destination;
 mod error;
 mod exchange;
@@ -43,6 +44,7 @@ pub use bytes::Bytes;
 pub use http::{HeaderName, HeaderValue};
 
 pub use client::Client;
+pub use deliver::{BodyFraming, Delivery};
 pub use destination::{Destinations, Rule};
 pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};

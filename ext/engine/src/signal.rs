@@ -5,20 +5,23 @@
 //! (which ring) and one Ruby thread (which arms). The ring itself is the border's business.
 
 use std::fmt;
+use std::task::Waker;
 
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, AtomicWaker, Ordering};
 
 /// A bell that rings only for somebody who listens.
 pub struct Signal {
     armed: AtomicBool,
     ring: Box<dyn Fn() + Send + Sync>,
+    /// A task that waits in the place of the Ruby thread.
+    task: AtomicWaker,
 }
 
 impl Signal {
     /// A signal that calls `ring`, from any thread, when an armed waiter is to be woken. `ring`
     /// must not block.
     pub fn new(ring: impl Fn() + Send + Sync + 'static) -> Self {
-        Signal { armed: AtomicBool::new(false), ring: Box::new(ring) }
+        Signal { armed: AtomicBool::new(false), ring: Box::new(ring), task: AtomicWaker::new() }
     }
 
     /// Asks for a ring at the next change. The caller must look again after this and before it
@@ -33,7 +36,13 @@ impl Signal {
     pub(crate) fn notify(&self) {
         if self.armed.swap(false, Ordering::AcqRel) {
             (self.ring)();
+            self.task.wake();
         }
+    }
+
+    /// Wakes this task, too, when it rings.
+    pub(crate) fn wake(&self, task: &Waker) {
+        self.task.register(task);
     }
 }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::fd;
@@ -90,7 +91,7 @@ struct Watched {
 
 impl Watched {
     fn new(socket: OwnedFd) -> io::Result<Self> {
-        let socket = fd::watched(socket)?;
+        let socket = fd::registered(socket, Interest::READABLE)?;
         Ok(Watched { _noted: Noted::new(socket.get_ref().as_fd()), socket })
     }
 

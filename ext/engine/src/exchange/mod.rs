@@ -15,6 +15,7 @@ mod task;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::task::Waker;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -125,6 +126,11 @@ impl Exchange {
                 _ => Err(out_of_order()),
             },
         }
+    }
+
+    /// Wakes a task at the next change after a look that has found nothing.
+    pub(crate) fn wake_on_change(&self, task: &Waker) {
+        self.inbox.wake_on_change(task);
     }
 
     fn end(&mut self, outcome: Result<(), Box<Failure>>) -> Result<(), Failure> {

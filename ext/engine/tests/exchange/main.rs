@@ -2,6 +2,7 @@
 
 mod chunk_coding;
 mod clocks;
+mod deliver;
 mod destinations;
 mod http2;
 mod http2_failures;

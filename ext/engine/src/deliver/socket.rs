@@ -1,0 +1,91 @@
+//! A client's socket, which the application server has accepted.
+//!
+//! Its file description is shared with the server's own descriptor for it until that is closed: no
+//! flag of it is changed, each call says for itself that it is not to wait.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::fd;
+use crate::inherited::Noted;
+
+/// Parts that are written at once.
+const PARTS: usize = 16;
+/// Bytes that are read and dropped at once.
+const DROPPED: usize = 4096;
+#[cfg(target_os = "linux")]
+const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const FLAGS: i32 = libc::MSG_DONTWAIT;
+
+/// The note is dropped before the descriptor.
+#[derive(Debug)]
+pub(super) struct ClientSocket {
+    _noted: Noted,
+    socket: AsyncFd<OwnedFd>,
+}
+
+impl ClientSocket {
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+        let socket = fd::registered(socket, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(ClientSocket { _noted: Noted::new(socket.get_ref().as_fd()), socket })
+    }
+
+    /// Writes some of the parts as soon as there is room, and takes from them what is written.
+    pub(super) async fn send(&self, parts: &mut VecDeque<Bytes>) -> io::Result<()> {
+        let write = |socket: &OwnedFd| {
+            let slices: Vec<_> = parts.iter().take(PARTS).map(|part| IoSlice::new(part)).collect();
+            SockRef::from(socket).send_vectored_with_flags(&slices, FLAGS)
+        };
+        let sent = self.socket.async_io(Interest::WRITABLE, write).await?;
+        advance(parts, sent);
+        Ok(())
+    }
+
+    /// Resolves once the client has ended its side, or the connection. What it sends before that is
+    /// left where it is.
+    pub(super) async fn closed(&self) {
+        while let Ok(mut guard) = self.socket.readable().await {
+            if guard.ready().is_read_closed() {
+                return;
+            }
+            guard.clear_ready();
+        }
+    }
+
+    /// Ends our side, and waits for the client to end its own: closed with bytes of its unread, the
+    /// connection would be reset, and with it what the client has not read yet (RFC 9112 section 9.6).
+    pub(super) async fn finish(&self) {
+        let mut dropped = [MaybeUninit::uninit(); DROPPED];
+        let mut read = |socket: &OwnedFd| SockRef::from(socket).recv_with_flags(&mut dropped, FLAGS);
+        if SockRef::from(&self.socket).shutdown(Shutdown::Write).is_ok() {
+            while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0) {}
+        }
+    }
+
+    /// Has the end of the connection be a reset.
+    pub(super) fn reset(&self) {
+        // Fails only on a connection that is down already, or a Unix socket, which has no reset.
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+}
+
+fn advance(parts: &mut VecDeque<Bytes>, mut sent: usize) {
+    while let Some(first) = parts.front_mut() {
+        if sent < first.len() {
+            first.advance(sent);
+            return;
+        }
+        sent -= first.len();
+        parts.pop_front();
+    }
+}
