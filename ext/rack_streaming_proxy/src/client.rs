@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, Ruby, Symbol, TryConvert, Value, function};
-use streaming_engine::{BodyKind, Client, ClientFacts, RequestHead, Signal, Stats};
+use streaming_engine::{
+    BodyKind, Client, ClientFacts, Delivery, Exchange as EngineExchange, RequestHead, Signal, Stats,
+};
 
 use crate::bell::Bell;
 use crate::convert::{argument_error, bytes, header_value, pairs};
+use crate::deliveries::Deliveries;
 use crate::error::{failed, guarded, unknown};
 use crate::exchange::Exchange;
 use crate::fork;
@@ -25,6 +28,14 @@ struct Engine {
     /// None before the first request and after `stop`. Never dropped: its threads live as long as
     /// the process.
     client: Option<Arc<Client>>,
+    /// None before the first response is delivered.
+    deliveries: Option<Arc<Deliveries>>,
+}
+
+impl Engine {
+    fn of(generation: u64) -> Self {
+        Engine { generation, stats: Arc::default(), client: None, deliveries: None }
+    }
 }
 
 /// Locked only with the GVL held, which a forking thread holds too: no child inherits it locked.
@@ -37,7 +48,7 @@ fn with_engine<T>(body: impl FnOnce(&mut Engine) -> T) -> T {
     if engine.as_ref().is_some_and(|engine| engine.generation != generation) {
         std::mem::forget(engine.take());
     }
-    body(engine.get_or_insert_with(|| Engine { generation, stats: Arc::default(), client: None }))
+    body(engine.get_or_insert_with(|| Engine::of(generation)))
 }
 
 fn start(ruby: &Ruby) -> Result<Arc<Client>, Error> {
@@ -52,6 +63,30 @@ fn start(ruby: &Ruby) -> Result<Arc<Client>, Error> {
     client.map_err(|err: io::Error| {
         unknown(ruby, &format!("the engine's threads could not be started: {err}"))
     })
+}
+
+/// This process's deliveries.
+pub(crate) fn deliveries(ruby: &Ruby) -> Result<Arc<Deliveries>, Error> {
+    with_engine(|engine| match &engine.deliveries {
+        Some(deliveries) => Ok(deliveries.clone()),
+        None => {
+            let deliveries = Deliveries::new(ruby)?;
+            engine.deliveries = Some(deliveries.clone());
+            Ok(deliveries)
+        }
+    })
+}
+
+/// Has an exchange's response written to its client; `id` names it in [`Deliveries`].
+pub(crate) fn deliver(
+    ruby: &Ruby,
+    exchange: Arc<Mutex<EngineExchange>>,
+    delivery: Delivery,
+    id: u64,
+) -> Result<(), Error> {
+    let deliveries = deliveries(ruby)?;
+    start(ruby)?.deliver(exchange, delivery, move |outcome| deliveries.end(id, outcome));
+    Ok(())
 }
 
 /// The engine, if nothing is under way.

@@ -6,13 +6,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use magnus::prelude::*;
-use magnus::{DataTypeFunctions, Error, RArray, RModule, RString, Ruby, TypedData, Value, method};
-use streaming_engine::{BodyEvent, Exchange as EngineExchange, HeadEvent, Written};
+use magnus::{
+    DataTypeFunctions, Error, RArray, RModule, RString, Ruby, Symbol, TypedData, Value, method,
+};
+use streaming_engine::{
+    BodyEvent, BodyFraming, Delivery, Exchange as EngineExchange, HeadEvent, Written,
+};
 
 use crate::bell::Bell;
-use crate::convert::resolve;
+use crate::client;
+use crate::convert::{argument_error, resolve};
 use crate::error::{failed, forked, guarded};
 use crate::fd;
 use crate::fork::Owned;
@@ -22,7 +28,7 @@ use crate::told::{head_value, joined, pairs, question};
 #[derive(Debug)]
 struct Live {
     /// Locked for the length of one method, never while Ruby may switch threads.
-    exchange: Mutex<EngineExchange>,
+    exchange: Arc<Mutex<EngineExchange>>,
     bell: Arc<Bell>,
     /// The reader was sent away to wait, so the bell may have rung.
     waited: AtomicBool,
@@ -72,7 +78,8 @@ impl DataTypeFunctions for Exchange {
 
 impl Exchange {
     pub(crate) fn new(exchange: EngineExchange, bell: Arc<Bell>) -> Self {
-        let live = Live { exchange: Mutex::new(exchange), bell, waited: AtomicBool::new(false) };
+        let live =
+            Live { exchange: Arc::new(Mutex::new(exchange)), bell, waited: AtomicBool::new(false) };
         Exchange {
             live: Some(Owned::new(live)),
             held: Held::nothing(),
@@ -192,6 +199,34 @@ impl Exchange {
         })
     }
 
+    /// Has the engine write the response, whose head has been read, to the socket of this
+    /// descriptor, of which it takes a duplicate. `delivery` is `[head, framing, send_timeout,
+    /// upstream]`, with `head` the bytes to write first, `framing` `:length`, `:chunks` or `:end`, and
+    /// seconds or nil; `Deliveries` tells of its end, by `id`. False, and nothing happens, if there is no descriptor.
+    fn deliver(
+        ruby: &Ruby,
+        rb_self: &Self,
+        descriptor: i32,
+        delivery: RArray,
+        id: u64,
+    ) -> Result<bool, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
+            let framing: Symbol = delivery.entry(1)?;
+            let delivery = Delivery {
+                socket,
+                head: delivery.entry::<RString>(0)?.to_bytes(),
+                framing: body_framing(ruby, &framing.name()?)?,
+                send_timeout: delivery.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
+                upstream: delivery.entry(3)?,
+            };
+            client::deliver(ruby, live.exchange.clone(), delivery, id)?;
+            live.bell.release();
+            Ok(true)
+        })
+    }
+
     /// `[[[reused, connect, head, status, error], ...], bytes_up, bytes_down]`, times in seconds.
     fn report(ruby: &Ruby, rb_self: &Self) -> Result<RArray, Error> {
         guarded(ruby, || {
@@ -239,6 +274,15 @@ impl Exchange {
             live.bell.release();
             Ok(true)
         })
+    }
+}
+
+fn body_framing(ruby: &Ruby, name: &str) -> Result<BodyFraming, Error> {
+    match name {
+        "length" => Ok(BodyFraming::Length),
+        "chunks" => Ok(BodyFraming::Chunks),
+        "end" => Ok(BodyFraming::End),
+        _ => Err(argument_error(ruby, "framing takes :length, :chunks or :end")),
     }
 }
 
@@ -290,6 +334,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("fail", method!(Exchange::fail, 1))?;
     class.define_method("watch", method!(Exchange::watch, 1))?;
     class.define_method("wake_when_readable", method!(Exchange::wake_when_readable, 1))?;
+    class.define_method("deliver", method!(Exchange::deliver, 3))?;
     class.define_method("report", method!(Exchange::report, 0))?;
     class.define_method("trailers", method!(Exchange::trailers, 0))?;
     class.define_method("close", method!(Exchange::close, 0))?;

@@ -7,6 +7,7 @@
 mod bell;
 mod client;
 mod convert;
+mod deliveries;
 mod error;
 mod exchange;
 mod fd;
@@ -25,6 +26,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let rack = ruby.define_module("Rack")?;
     let native = rack.define_module("StreamingProxy")?.define_module("Native")?;
     client::init(ruby, native)?;
+    deliveries::init(ruby, native)?;
     exchange::init(ruby, native)?;
     policy::init(ruby, native)?;
     target::init(ruby, native)

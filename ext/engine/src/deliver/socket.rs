@@ -66,9 +66,12 @@ impl ClientSocket {
     /// connection would be reset, and with it what the client has not read yet (RFC 9112 section 9.6).
     pub(super) async fn finish(&self) {
         let mut dropped = [MaybeUninit::uninit(); DROPPED];
-        let mut read = |socket: &OwnedFd| SockRef::from(socket).recv_with_flags(&mut dropped, FLAGS);
+        let mut read =
+            |socket: &OwnedFd| SockRef::from(socket).recv_with_flags(&mut dropped, FLAGS);
         if SockRef::from(&self.socket).shutdown(Shutdown::Write).is_ok() {
-            while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0) {}
+            while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0)
+            {
+            }
         }
     }
 
