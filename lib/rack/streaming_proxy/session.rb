@@ -63,6 +63,25 @@ module Rack
         raise BodyError, "the exchange broke off: #{e.message}"
       end
 
+      # @return [Boolean] whether all of the request's body has been taken from the client
+      def uploaded? = !@feeding
+
+      # Has the engine write the response to the client. Nothing is to be read afterwards; `close`
+      # belongs to the report.
+      #
+      # @param socket [IO] the client's, of which the engine takes a duplicate
+      # @param head [String] to be written first
+      # @param framing [Symbol] `:length`, `:chunks` or `:end`
+      # @param send_timeout [Numeric, nil] seconds
+      # @param id [Integer] for {Reporters}
+      # @return [Boolean] false if the socket has no descriptor: then nothing has happened
+      def deliver(socket, head, framing, send_timeout, id)
+        delivery = [head, framing, send_timeout&.to_f, @upstream]
+        @exchange.deliver(socket.fileno, delivery, id).tap { |done| close_bell if done }
+      rescue IOError
+        false # The server has closed it.
+      end
+
       # @return [Array] `[attempts, bytes_up, bytes_down]`
       def report
         @exchange.report
@@ -83,14 +102,19 @@ module Rack
         # A thread that is killed in between would lose the bell's descriptor. Nothing waits.
         Thread.handle_interrupt(Object => :never) do
           @ours = @exchange.close
-          @bell.autoclose = true
-          @released = true
-          @bell.close unless @scheduler
+          close_bell unless @released
           @ours
         end
       end
 
       private
+
+      # The native side has released it.
+      def close_bell
+        @bell.autoclose = true
+        @released = true
+        @bell.close unless @scheduler
+      end
 
       def opened(request, settings)
         exchange = request.open(settings)
