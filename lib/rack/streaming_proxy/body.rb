@@ -44,6 +44,25 @@ module Rack
         close unless @whole
       end
 
+      # Has the engine write the body to the client's socket; `close` then does nothing.
+      #
+      # @param socket [IO] the client's
+      # @param head [String] to be written first
+      # @param framing [Symbol] `:length`, `:chunks` or `:end`
+      # @param send_timeout [Numeric, nil] seconds
+      # @return [Boolean] false if that cannot be: nothing has happened then
+      def deliver(socket, head, framing, send_timeout)
+        return false unless @open.shift
+
+        id = Reporters.expect { |failure| delivered(failure) }
+        done = @session.deliver(socket, head, framing, send_timeout, id)
+        return true if done
+
+        Reporters.forget(id)
+        @open.push(true)
+        false
+      end
+
       # Ends the exchange; never raises. Idempotent. In a process forked from the one that opened
       # it, nothing happens.
       def close
@@ -51,6 +70,13 @@ module Rack
       end
 
       private
+
+      # On a thread of the reporters'.
+      def delivered(failure)
+        @whole = failure.nil?
+        @failure = ExchangeFailure.in_body(failure) if failure
+        finish if @session.close
+      end
 
       def pass_on
         while (chunk = @session.read)

@@ -29,6 +29,18 @@ module Rack
         raise BodyError.new(error.message, **facts), cause: error
       end
 
+      # @param facts [Array] as for {raise_from}
+      # @return [BodyError] which tells them of a body
+      def self.in_body(facts)
+        raise_from(facts)
+      rescue Error => e
+        begin
+          raise_in_body(e)
+        rescue BodyError => e
+          e
+        end
+      end
+
       # @param counts [Hash{Symbol => Integer}] how often exchanges failed, by kind; `cut` for those
       #   that failed in mid-body
       # @return [Hash{String => Integer}] the same by the name of the exception's class
