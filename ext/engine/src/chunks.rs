@@ -246,6 +246,12 @@ impl Inbox {
         self.shared.signal.wake(task);
     }
 
+    /// Whether the last message is here, and says that all is well.
+    pub(crate) fn is_whole(&mut self) -> bool {
+        self.ahead.extend(self.receiver.try_iter());
+        matches!(self.ahead.back(), Some(Message::End(Ok(()))))
+    }
+
     /// Bytes of a body that may wait here, of this length if it is known.
     pub(crate) fn bound(&self, body: bool, length: Option<u64>) -> usize {
         let most = if body { self.shared.limit } else { 0 };

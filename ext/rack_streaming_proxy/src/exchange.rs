@@ -146,6 +146,11 @@ impl Exchange {
         })
     }
 
+    /// Whether all that is left of the body is here.
+    fn whole(ruby: &Ruby, rb_self: &Self) -> Result<bool, Error> {
+        guarded(ruby, || Ok(rb_self.live(ruby)?.lock().is_whole()))
+    }
+
     /// `:taken` (it would be), `:again` or `:stopped`.
     fn writable(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
         guarded(ruby, || {
@@ -328,6 +333,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("head", method!(Exchange::head, 0))?;
     class.define_method("permit", method!(Exchange::permit, 1))?;
     class.define_method("read", method!(Exchange::read, 1))?;
+    class.define_method("whole?", method!(Exchange::whole, 0))?;
     class.define_method("writable", method!(Exchange::writable, 0))?;
     class.define_method("write", method!(Exchange::write, 1))?;
     class.define_method("finish", method!(Exchange::finish, 0))?;

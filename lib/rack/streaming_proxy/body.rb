@@ -44,6 +44,9 @@ module Rack
         close unless @whole
       end
 
+      # @return [Boolean] whether what is yielded is in chunks
+      def framed? = @framed
+
       # Has the engine write the body to the client's socket; `close` then does nothing.
       #
       # @param socket [IO] the client's

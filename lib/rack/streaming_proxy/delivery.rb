@@ -1,36 +1,87 @@
 # frozen_string_literal: true
 
 require_relative "reporters"
+require_relative "delivery/partial"
+require_relative "delivery/raw_response"
 
 module Rack
   module StreamingProxy
-    # Has the engine write a response to the client's socket, where settings ask for it and the
-    # server can: the application's thread is free when the head is out.
+    # How a response gets to its client: yielded to the server, which writes it in the application's
+    # thread, or written by the engine, to the client's socket that a `rack.hijack` hands over.
     # @api private
-    module Delivery
-      # @param answer [Array(Integer, Hash, #each)]
+    class Delivery
+      # @param response [Response]
+      # @param session [Session]
       # @param server [Server::Generic]
-      # @param length [Integer, nil] bytes of the body, if known
-      # @param http10 [Boolean] whether the client knows no chunks
-      # @return [Array(Integer, Hash, #each)] with a `rack.hijack` that hands the socket over
-      def self.partial(answer, server, length)
-        status, headers, body = answer
-        framing = framing(server, length)
-        headers[RackHeaders.spelled("connection")] = "close"
-        headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framing == :chunks
-        headers["rack.hijack"] = lambda do |io|
-          body.deliver(server.hijacked_socket, "", framing)
-          io.close
-        end
-        [status, headers, body]
+      # @param settings [Configuration]
+      # @param instrumentation [Instrumentation]
+      def initialize(response, session, server, settings, instrumentation)
+        @response = response
+        @session = session
+        @server = server
+        @settings = settings
+        @instrumentation = instrumentation
       end
 
-      def self.framing(server, length)
-        return :length if length
+      # @return [Array(Integer, Hash, #each)] for the server
+      def answer
+        return @response.to_a unless @response.body? && leaves?
 
-        server.http_version == "1.0" ? :end : :chunks
+        @instrumentation.delivery = :hijack
+        @server.partial_hijack? ? partial : full
       end
-      private_class_method :framing
+
+      # Says once in each process that this server cannot hand a socket over.
+      #
+      # @param server [Server::Generic]
+      # @param log [#warn]
+      def self.notice(server, log)
+        return if @noticed
+
+        @noticed = true
+        log.warn("delivery: #{server.class.name[/\w+\z/]} hands no client's socket over, so that " \
+                 "responses are written in the application's threads")
+      end
+
+      private
+
+      # @return [Boolean] whether the response is to leave the application's thread, and can
+      def leaves?
+        return false if @settings.delivery == :body || small? || !@session.uploaded?
+        return true if @server.partial_hijack? || @server.full_hijack?
+
+        Delivery.notice(@server, @instrumentation)
+        false
+      end
+
+      # Such a response goes the ordinary way under `:auto`: its client may keep the connection.
+      def small?
+        length = @response.length
+        @settings.delivery == :auto && length && length <= @settings.auto_hijack_above &&
+          @session.whole?
+      end
+
+      def framing
+        return :length if @response.length
+
+        @server.http_version == "1.0" ? :end : :chunks
+      end
+
+      # What outer middleware adds to the headers is sent with them.
+      def partial
+        @server.prepare_partial_hijack
+        Partial.new(@response.to_a, framing, @server, @settings.send_timeout).answer
+      end
+
+      # The head, too, is ours to write: of what outer middleware adds nothing is sent.
+      def full
+        status, headers, body = @response.to_a
+        headers = RawResponse.framed(headers, framing)
+        socket, = @server.hijack
+        head = RawResponse.head(status, headers)
+        RawResponse.deliver(body, socket, head, framing, @settings.send_timeout)
+        [200, {}, []]
+      end
     end
   end
 end

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "delivery"
 require_relative "error_response"
 require_relative "instrumentation"
 require_relative "local_answer"
@@ -80,9 +81,10 @@ module Rack
         @instrumentation.head(head, @session.report)
         refuse_5xx(head.first)
         response = Response.new(head, @session, @server, @instrumentation,
-                                on_complete: @settings.on_complete).to_a
+                                on_complete: @settings.on_complete)
+        answer = Delivery.new(response, @session, @server, @settings, @instrumentation).answer
       ensure
-        @session&.close unless response
+        @session&.close unless answer
       end
 
       # Hints are no part of the answer: what goes wrong with them changes nothing.

@@ -27,6 +27,11 @@ module Rack
                      delivery: :body, logger: settings.logger }
       end
 
+      # @param way [Symbol] `:body` or `:hijack`
+      def delivery=(way)
+        @payload[:delivery] = way
+      end
+
       # The request is taken in: the event begins.
       def start
         @started = clock

@@ -26,6 +26,9 @@ module Rack
         @instrumentation = instrumentation
       end
 
+      # @return [Boolean] whether it has a body
+      def body? = @has_body
+
       # @return [Array(Integer, Hash, #each)] status, headers, body
       def to_a
         return [@status, headers, bodiless] unless @has_body

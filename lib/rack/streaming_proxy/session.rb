@@ -63,6 +63,9 @@ module Rack
         raise BodyError, "the exchange broke off: #{e.message}"
       end
 
+      # @return [Boolean] whether all of the response's body is here
+      def whole? = @exchange.whole?
+
       # @return [Boolean] whether all of the request's body has been taken from the client
       def uploaded? = !@feeding
 

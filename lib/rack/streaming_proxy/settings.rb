@@ -68,6 +68,10 @@ module Rack
                                                    "of addresses, networks and host names, or " \
                                                    "what responds to call", DESTINATIONS),
         Setting.new(:allow_trace, true, "true or false", FLAG),
+        Setting.new(:delivery, :body, ":body, :hijack or :auto",
+                    SettingChecks.one_of(:body, :hijack, :auto)),
+        Setting.new(:auto_hijack_above, 262_144, "bytes, 0 or more", COUNT),
+        Setting.new(:send_timeout, 60, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:on_request, nil, "what responds to call, or nil", CALLABLE),
         Setting.new(:on_complete, nil, "what responds to call, or nil", CALLABLE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze

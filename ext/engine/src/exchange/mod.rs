@@ -128,6 +128,11 @@ impl Exchange {
         }
     }
 
+    /// Whether all that is left of the body is here.
+    pub fn is_whole(&mut self) -> bool {
+        self.inbox.is_whole()
+    }
+
     /// Wakes a task at the next change after a look that has found nothing.
     pub(crate) fn wake_on_change(&self, task: &Waker) {
         self.inbox.wake_on_change(task);

@@ -86,6 +86,30 @@ module Rack
         # Sends what the server has been given and may be holding back. Called before each wait.
         def flush; end
 
+        # @return [Boolean] whether a `rack.hijack` among a response's headers is given the client's
+        #   socket, behind the head
+        def partial_hijack? = false
+
+        # @return [Boolean] whether {#hijack} will do
+        def full_hijack? = false
+
+        # Called when the response is to be offered with a `rack.hijack`: what middleware outside
+        # would make of the body is not sent.
+        def prepare_partial_hijack = decline_encoding
+
+        # @param io [Object] what the server, or Rack::Lint, gives the `rack.hijack` of a response
+        # @return [Object] the client's socket, with `fileno` if the engine can have it
+        def hijacked_socket(io) = client_socket || io
+
+        # Takes the client's connection from the server, which then writes nothing.
+        #
+        # @return [Array(IO, String)] the socket, and what has come behind the request
+        def hijack
+          socket = @env["rack.hijack"].call
+          @env["rack.hijack_io"] ||= socket
+          [hijacked_socket(socket), hijacked_bytes]
+        end
+
         # @param answer [Array(Integer, Hash, #each)]
         # @param _input [Input] the request's body, of which some may not have been read
         # @return [Array(Integer, Hash, #each)] the answer as this server is to get it
@@ -101,6 +125,9 @@ module Rack
         def abort_response(_length); end
 
         private
+
+        # What the server has read behind the request and not used.
+        def hijacked_bytes = ""
 
         # Rack::Deflater outside asks for it behind the application, and then leaves the body alone.
         def decline_encoding = @env.delete("HTTP_ACCEPT_ENCODING")

@@ -9,6 +9,10 @@ module Rack
       # run more I/O-bound requests than it has threads (Puma 8).
       # @api private
       class Puma < Generic
+        # <netinet/tcp.h> of Linux, the only system on which Puma corks.
+        TCP_CORK = 3
+        private_constant :TCP_CORK
+
         # @param env [Hash]
         # @return [Boolean] whether this server gave it
         def self.serves?(env) = env.key?("puma.socket")
@@ -65,6 +69,25 @@ module Rack
           client_socket.setsockopt(::Socket::IPPROTO_TCP, ::Socket::TCP_NODELAY, 1)
         rescue SystemCallError, IOError
           @corked = false # The client has gone; the next write tells.
+        end
+
+        # Under TLS the socket is not the engine's to write to.
+        #
+        # @return [Boolean]
+        def partial_hijack? = scheme == "http" && !!@env["rack.hijack?"]
+
+        # @return [Boolean]
+        def full_hijack? = partial_hijack?
+
+        # Puma 5 calls the hijack with the cork in.
+        #
+        # @param _io [Object]
+        # @return [IO]
+        def hijacked_socket(_io)
+          client_socket.setsockopt(::Socket::IPPROTO_TCP, TCP_CORK, 0) if corked?
+          client_socket
+        rescue SystemCallError, IOError
+          client_socket # The client has gone, as whoever writes will hear.
         end
 
         # @param length [Integer, nil]

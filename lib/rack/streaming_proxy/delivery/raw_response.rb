@@ -1,0 +1,52 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    class Delivery
+      # Responses as they are written to a client's socket that the server has handed over.
+      # @api private
+      module RawResponse
+        # @param headers [Hash] in the shape of Rack's
+        # @param framing [Symbol] `:length`, `:chunks` or `:end`
+        # @return [Hash] with those that a body so framed has
+        def self.framed(headers, framing)
+          coding = framing == :chunks ? { RackHeaders.spelled("transfer-encoding") => "chunked" } : {}
+          headers.merge(coding, RackHeaders.spelled("connection") => "close")
+        end
+
+        # @param status [Integer]
+        # @param headers [Hash] in the shape of Rack's
+        # @return [String]
+        def self.head(status, headers)
+          lines = headers.flat_map do |name, values|
+            values = values.split("\n") unless values.is_a?(Array)
+            values.map { |value| "#{name}: #{value}\r\n" }
+          end
+          reason = ::Rack::Utils::HTTP_STATUS_CODES.fetch(status, "")
+          "HTTP/1.1 #{status} #{reason}\r\n#{lines.join}\r\n".b
+        end
+
+        # Has the engine write a body, or writes it here if the socket has no descriptor, or there is
+        # none left for its duplicate.
+        #
+        # @param body [Body]
+        # @param socket [#write]
+        # @param head [String] to be written first
+        # @param framing [Symbol]
+        # @param send_timeout [Numeric, nil] seconds
+        def self.deliver(body, socket, head, framing, send_timeout)
+          return if body.deliver(socket, head, framing, send_timeout)
+
+          coded = framing == :chunks && !body.framed?
+          socket.write(head) unless head.empty?
+          body.each { |chunk| socket.write(coded ? Chunked.chunk(chunk) : chunk) }
+          socket.write(Chunked::LAST) if coded
+        rescue BodyError, SystemCallError, IOError
+          nil # The body has told why it ended; the client sees that its framing does not.
+        ensure
+          body.close
+        end
+      end
+    end
+  end
+end
