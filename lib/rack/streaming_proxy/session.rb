@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "ipaddr"
+require_relative "session/upload"
 
 module Rack
   module StreamingProxy
@@ -23,14 +24,12 @@ module Rack
       # @raise [RequestBodyTooLarge] if its body is known to be too long
       def initialize(request, settings, server)
         @server = server
-        @input = request.input
         @upstream = request.target.origin
-        from_client { @input.limit_to(settings.max_request_body) }
+        @upload = Upload.new(request.input, server, @upstream)
+        @upload.limit_to(settings.max_request_body)
         @allow = settings.allow_destinations
-        @exchange = opened(request, settings)
+        @exchange = @upload.exchange = opened(request, settings)
         @bell = IO.for_fd(@exchange.bell, autoclose: false)
-        @feeding = !@input.kind.nil?
-        @held = @feeding && server.expects_continue?
       end
 
       # Waits for the response's head; may block. Answers what the engine asks before it; what a
@@ -42,8 +41,8 @@ module Rack
       def head
         loop do
           case (event = ready { @exchange.head })
-          when :rewind then rewind
-          when :continue then proceed
+          when :rewind then @upload.rewind
+          when :continue then @upload.proceed
           when QUESTION then permit(*event.drop(1))
           when HINTS then yield event.last if block_given?
           else return answered(event)
@@ -67,7 +66,7 @@ module Rack
       def whole? = @exchange.whole?
 
       # @return [Boolean] whether all of the request's body has been taken from the client
-      def uploaded? = !@feeding
+      def uploaded? = @upload.done?
 
       # Has the engine write the response to the client. Nothing is to be read afterwards; `close`
       # belongs to the report.
@@ -124,21 +123,10 @@ module Rack
         exchange.is_a?(Array) ? ExchangeFailure.raise_from(exchange) : exchange
       end
 
-      def rewind
-        from_client { @input.rewind }
-        @feeding = true
-      end
-
-      # The upstream wants the body, for which the client waits to be asked.
-      def proceed
-        from_client { @server.continue } if @held
-        @held = false
-      end
-
       # After the head nobody can be asked any more: what the client sends all the same goes up.
       def answered(head)
         @answered = true
-        @held = false
+        @upload.answered
         watch_client if @server.may_skip_close?
         head
       end
@@ -154,61 +142,12 @@ module Rack
           result = yield
           return checked(result) unless result == :again
 
-          feed || wait(poll_interval)
+          @upload.feed || wait(poll_interval)
         end
       end
 
       def checked(result)
         result.is_a?(Array) && result.first == :failed ? ExchangeFailure.raise_from(result) : result
-      end
-
-      # Moves one piece of the upload, if it can be moved without waiting.
-      #
-      # @return [Boolean] whether to look again before waiting
-      def feed
-        return false if !@feeding || @held
-
-        written = @exchange.writable
-        @feeding = false if written == :stopped
-        written == :taken && from_client { feed_piece }
-      end
-
-      # @return [Boolean] false if nothing is here: the bell rings when something is
-      def feed_piece
-        size = @input.peeked? ? CHUNK : @server.input_size(@input.source)
-        return false if size.nil? && @exchange.wake_when_readable(@server.client_socket.fileno)
-
-        # Where nobody can tell when, the next byte is waited for.
-        move(@input.read(size || 1))
-        true
-      end
-
-      def move(chunk)
-        @exchange.write(chunk) if chunk
-        return unless @input.ended?
-
-        @feeding = false
-        @exchange.finish
-      end
-
-      # The upstream must not take what it got for the whole. Once the head is with the client, no
-      # error but ours may reach the server, which would write it into the body.
-      def from_client
-        yield
-      rescue Input::TooLong => e
-        give_up(RequestBodyTooLarge, e.message)
-      rescue StandardError => e
-        raise unless @answered || e.is_a?(SystemCallError) || e.is_a?(IOError)
-
-        reason = "the request body could not be read: #{e.class}: #{e.message}"
-        error = @server.client_gone?(e) ? ClientGone : RequestBodyError
-        give_up(error, reason.force_encoding("UTF-8").scrub("?"))
-      end
-
-      def give_up(error, reason)
-        @feeding = false
-        @exchange&.fail(reason)
-        raise error.new(reason, upstream: @upstream, phase: @answered ? :body : :head)
       end
 
       # @param poll_interval [Integer, nil] seconds

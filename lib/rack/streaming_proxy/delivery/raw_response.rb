@@ -10,8 +10,9 @@ module Rack
         # @param framing [Symbol] `:length`, `:chunks` or `:end`
         # @return [Hash] with those that a body so framed has
         def self.framed(headers, framing)
-          coding = framing == :chunks ? { RackHeaders.spelled("transfer-encoding") => "chunked" } : {}
-          headers.merge(coding, RackHeaders.spelled("connection") => "close")
+          headers = headers.merge(RackHeaders.spelled("connection") => "close")
+          headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framing == :chunks
+          headers
         end
 
         # @param status [Integer]
@@ -26,8 +27,8 @@ module Rack
           "HTTP/1.1 #{status} #{reason}\r\n#{lines.join}\r\n".b
         end
 
-        # Has the engine write a body, or writes it here if the socket has no descriptor, or there is
-        # none left for its duplicate.
+        # Has the engine write a body; or writes it here, if the socket has no descriptor or no other
+        # is left for its duplicate.
         #
         # @param body [Body]
         # @param socket [#write]
@@ -37,15 +38,21 @@ module Rack
         def self.deliver(body, socket, head, framing, send_timeout)
           return if body.deliver(socket, head, framing, send_timeout)
 
-          coded = framing == :chunks && !body.framed?
           socket.write(head) unless head.empty?
-          body.each { |chunk| socket.write(coded ? Chunked.chunk(chunk) : chunk) }
-          socket.write(Chunked::LAST) if coded
+          write(body, socket, framing == :chunks && !body.framed?)
         rescue BodyError, SystemCallError, IOError
           nil # The body has told why it ended; the client sees that its framing does not.
         ensure
           body.close
         end
+
+        def self.write(body, socket, coded)
+          return body.each { |chunk| socket.write(chunk) } unless coded
+
+          body.each { |chunk| socket.write(Chunked.chunk(chunk)) }
+          socket.write(Chunked::LAST)
+        end
+        private_class_method :write
       end
     end
   end
