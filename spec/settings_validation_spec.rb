@@ -55,6 +55,9 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     max_header_bytes: [0, 122_881, "1", nil, 1.5],
     max_interim_responses: [-1, "1", nil, 1.5, 1 << 31],
     allow_trace: [nil, "false", 0, :no],
+    delivery: ["hijack", true, false, nil, :always],
+    auto_hijack_above: [-1, "1", nil, 1.5],
+    send_timeout: [0, -1, "1", Float::NAN, Float::INFINITY],
     on_request: ["puts", :puts, 5, true, []],
     on_complete: ["puts", :puts, 5, true, []]
   }

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "connection_effects"
+require_relative "delivery_effects"
 require_relative "limit_effects"
 require_relative "timeout_effects"
 require_relative "tls_effects"
@@ -9,6 +10,7 @@ require_relative "tls_effects"
 # An effect is a method that gets a way to build a proxy from settings and a URL.
 module SettingEffects
   include ConnectionEffects
+  include DeliveryEffects
   include LimitEffects
   include TimeoutEffects
   include TlsEffects
@@ -24,7 +26,8 @@ module SettingEffects
     client_key: :client_key, min_tls_version: "1.3", allow_trace: false,
     allow_destinations: :public,
     max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
-    max_interim_responses: 1, on_request: ->(headers) { headers["X-Told"] = "yes" },
+    max_interim_responses: 1, delivery: :hijack, auto_hijack_above: 3, send_timeout: 0.2,
+    on_request: ->(headers) { headers["X-Told"] = "yes" },
     on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze
   # Values that are made when they are needed.

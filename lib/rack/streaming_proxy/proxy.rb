@@ -94,6 +94,12 @@ module Rack
         #   @return [Symbol, String, Array, #call]
         # @!attribute [rw] allow_trace
         #   @return [Boolean]
+        # @!attribute [rw] delivery
+        #   @return [Symbol]
+        # @!attribute [rw] auto_hijack_above
+        #   @return [Integer] bytes
+        # @!attribute [rw] send_timeout
+        #   @return [Numeric, nil] seconds
         # @!attribute [rw] on_request
         #   @return [#call, nil]
         # @!attribute [rw] on_complete

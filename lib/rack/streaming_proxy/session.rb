@@ -76,8 +76,11 @@ module Rack
       # @param framing [Symbol] `:length`, `:chunks` or `:end`
       # @param send_timeout [Numeric, nil] seconds
       # @param id [Integer] for {Reporters}
-      # @return [Boolean] false if the socket has no descriptor: then nothing has happened
+      # @return [Boolean] false if that cannot be, because it is no socket of the system's, or its
+      #   client has left: then nothing has happened
       def deliver(socket, head, framing, send_timeout, id)
+        return false unless socket.is_a?(::BasicSocket)
+
         delivery = [head, framing, send_timeout&.to_f, @upstream]
         @exchange.deliver(socket.fileno, delivery, id).tap { |done| close_bell if done }
       rescue IOError

@@ -27,8 +27,8 @@ module Rack
           "HTTP/1.1 #{status} #{reason}\r\n#{lines.join}\r\n".b
         end
 
-        # Has the engine write a body; or writes it here, if the socket has no descriptor or no other
-        # is left for its duplicate.
+        # Has the engine write a body; or writes it here, if the server has the client in something
+        # that is no socket of the system's, or no descriptor is left for a duplicate.
         #
         # @param body [Body]
         # @param socket [#write]

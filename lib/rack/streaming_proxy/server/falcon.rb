@@ -42,6 +42,18 @@ module Rack
         # @return [IO, nil] the client's socket, under TLS too; HTTP/2 shares it between requests
         def client_socket = stream&.to_io
 
+        # What a hijack has written Falcon ends well, whether it is whole or not.
+        #
+        # @return [Boolean]
+        def partial_hijack? = false
+
+        # Neither a connection of HTTP/2 nor one under TLS is the engine's to write to.
+        #
+        # @return [Boolean]
+        def full_hijack?
+          @env["rack.hijack"].respond_to?(:call) && stream&.io.is_a?(::BasicSocket)
+        end
+
         # What is here is looked for on the socket, so that an early answer is noticed while the
         # client is slow. Over HTTP/2 it is noticed when the client's next piece is here.
         def input_size(input)

@@ -88,18 +88,18 @@ module Rack
 
         # @return [Boolean] whether a `rack.hijack` among a response's headers is given the client's
         #   socket, behind the head
-        def partial_hijack? = false
+        def partial_hijack? = !!@env["rack.hijack?"]
 
         # @return [Boolean] whether {#hijack} will do
-        def full_hijack? = false
+        def full_hijack? = partial_hijack? && @env["rack.hijack"].respond_to?(:call)
 
         # Called when the response is to be offered with a `rack.hijack`: what middleware outside
         # would make of the body is not sent.
         def prepare_partial_hijack = decline_encoding
 
         # @param io [Object] what the server, or Rack::Lint, gives the `rack.hijack` of a response
-        # @return [Object] the client's socket, with `fileno` if the engine can have it
-        def hijacked_socket(io) = client_socket || io
+        # @return [Object] the client's socket; the engine can have it if it is a BasicSocket
+        def hijacked_socket(io) = unwrapped(io)
 
         # Takes the client's connection from the server, which then writes nothing.
         #
@@ -132,11 +132,13 @@ module Rack
         # Rack::Deflater outside asks for it behind the application, and then leaves the body alone.
         def decline_encoding = @env.delete("HTTP_ACCEPT_ENCODING")
 
-        # Rack::Lint, which servers add in development, has the input in @input.
-        def unwrapped(input)
-          input = input.instance_variable_get(:@input) while
-            input.class.name.to_s.start_with?("Rack::Lint")
-          input
+        # Rack::Lint, which servers add in development, has what it wraps in one of these.
+        def unwrapped(object)
+          while object.class.name.to_s.start_with?("Rack::Lint")
+            wrapped = %i[@input @io @stream] & object.instance_variables
+            object = object.instance_variable_get(wrapped.first)
+          end
+          object
         end
 
         # For servers that speak HTTP/1 only (RFC 9112 sections 2.3 and 3.2).

@@ -38,6 +38,16 @@ module Rack
           nil # A middleware has put something else there, as Rack::Lint does.
         end
 
+        # The core reads what is written, and frames it anew. Behind an upload the end of its
+        # direction would be taken for the client's leaving.
+        #
+        # @return [Boolean]
+        def partial_hijack? = super && !client_socket.nil?
+
+        # @param io [#to_io]
+        # @return [IO]
+        def hijacked_socket(io) = super.to_io
+
         # @param error [Exception]
         # @return [Boolean]
         def client_gone?(error)

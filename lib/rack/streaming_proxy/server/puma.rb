@@ -74,10 +74,7 @@ module Rack
         # Under TLS the socket is not the engine's to write to.
         #
         # @return [Boolean]
-        def partial_hijack? = scheme == "http" && !!@env["rack.hijack?"]
-
-        # @return [Boolean]
-        def full_hijack? = partial_hijack?
+        def partial_hijack? = super && scheme == "http"
 
         # Puma 5 calls the hijack with the cork in.
         #

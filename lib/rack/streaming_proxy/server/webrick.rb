@@ -34,6 +34,14 @@ module Rack
         # @return [IO, nil] the client's socket, under TLS too
         def client_socket = @socket&.to_io
 
+        # WEBrick's hijack is a way to stream, and used for it.
+        #
+        # @return [Boolean]
+        def partial_hijack? = false
+
+        # @return [Boolean]
+        def full_hijack? = false
+
         # A middleware that iterates the body would collect it.
         def prepare(_length) = decline_encoding
 

@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+require_relative "hijacked_calls"
+
+# What is seen of each setting of the delivery, for SettingEffects.
+module DeliveryEffects
+  include HijackedCalls
+
+  def effect_of_delivery(app)
+    upstream = serving { [200, {}, "text"] }
+    server, client = socket_pair
+    hand_over(answer_offered(app.call(upstream.url)), server)
+    expect(client.read).to eq("text")
+  end
+
+  def effect_of_auto_hijack_above(app)
+    upstream = serving { [200, {}, "text"] }
+    answer = answer_offered(app.call(upstream.url, delivery: :auto))
+    expect(offers_hijack?(answer)).to be(true)
+    answer.last.close
+  end
+
+  # A client that takes nothing, for whom more is to come than the sockets hold.
+  def effect_of_send_timeout(app)
+    ended = EventQueue.new("end of the upstream's connection")
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      loop { connection.chunk("x" * 65_536) }
+    rescue SystemCallError
+      ended << true
+    end
+    server, = socket_pair
+    hand_over(answer_offered(app.call(upstream.url, delivery: :hijack)), server)
+    expect(ended.pop(within: 20)).to be(true)
+  end
+end

@@ -1,0 +1,29 @@
+# frozen_string_literal: true
+
+require "socket"
+
+# Calls a proxy in the spec process as a server would that hands its client's socket over.
+module HijackedCalls
+  PARTIAL = { "rack.hijack?" => true }.freeze
+
+  # @return [Array<UNIXSocket>] the server's end and the client's
+  def socket_pair
+    UNIXSocket.pair.map { |socket| closing(socket) }
+  end
+
+  # @return [Array(Integer, Hash, #each)] as the server gets it
+  def answer_offered(app, env = {})
+    app.call(env_for("/", PARTIAL.merge(env)))
+  end
+
+  # Gives the client's socket to an answer that asks for it, as the server would behind the head.
+  # @param io [Object] what the server has it in
+  def hand_over(answer, io)
+    answer[1].fetch("rack.hijack").call(io)
+  end
+
+  # @return [Boolean] whether this answer asks for the client's socket
+  def offers_hijack?(answer)
+    answer[1].key?("rack.hijack")
+  end
+end
