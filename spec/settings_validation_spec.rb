@@ -58,6 +58,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     delivery: ["hijack", true, false, nil, :always],
     auto_hijack_above: [-1, "1", nil, 1.5],
     send_timeout: [0, -1, "1", Float::NAN, Float::INFINITY],
+    drain_timeout: [-1, "1", nil, Float::NAN, Float::INFINITY],
     on_request: ["puts", :puts, 5, true, []],
     on_complete: ["puts", :puts, 5, true, []]
   }

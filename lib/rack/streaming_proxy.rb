@@ -34,6 +34,7 @@ module Rack
     # `started`, each is one of `exchanges`, `finished`, `abandoned` and `errors`.
     #
     # @return [Hash{Symbol => Integer, Hash}] At this moment: `exchanges` (open requests),
+    #   `deliveries` (responses that the engine writes to clients' sockets),
     #   `connections` (to upstreams, idle ones included), `idle_connections`, `waiting_requests`
     #   (for a connection), `buffer_bytes` (that open exchanges hold outside Ruby's heap, or may
     #   come to hold; Ruby's garbage collector is told of them), `tasks` (of the engine).
@@ -60,8 +61,23 @@ module Rack
         raise ArgumentError, "within takes seconds, not #{within.inspect}"
       end
 
-      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + within
-      until Native::Client.stop
+      wait(within) { Native::Client.stop }
+    end
+
+    # Ends, as the process's end does, the responses that the engine still writes to clients (see
+    # the setting `delivery`): waits until they have ended or their `drain_timeout` has passed, cuts
+    # the rest, and has all of them reported. May block as long. For servers that replace the
+    # process by another program without ending it; of what is to be written afterwards nothing is.
+    def self.shutdown = Shutdown.call
+
+    # Waits for what the block asks; may block.
+    #
+    # @param seconds [Numeric] at the most; 0 looks once
+    # @return [Boolean] whether it has come
+    # @api private
+    def self.wait(seconds)
+      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
+      until yield
         left = deadline - Process.clock_gettime(Process::CLOCK_MONOTONIC)
         return false unless left.positive?
 

@@ -20,6 +20,17 @@ module DeliveryEffects
     answer.last.close
   end
 
+  def effect_of_drain_timeout(app)
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.wait_for_end(within: 20)
+    end
+    server, = socket_pair
+    hand_over(answer_offered(app.call(upstream.url, delivery: :hijack)), server)
+    expect(elapsed { Rack::StreamingProxy.shutdown }).to be_between(0.2, 20) # by default 25
+  end
+
   # A client that takes nothing, for whom more is to come than the sockets hold.
   def effect_of_send_timeout(app)
     ended = EventQueue.new("end of the upstream's connection")

@@ -27,6 +27,7 @@ module SettingEffects
     allow_destinations: :public,
     max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
     max_interim_responses: 1, delivery: :hijack, auto_hijack_above: 3, send_timeout: 0.2,
+    drain_timeout: 0.2,
     on_request: ->(headers) { headers["X-Told"] = "yes" },
     on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze

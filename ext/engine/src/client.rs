@@ -10,6 +10,7 @@ use crate::chunks;
 use crate::connector::Connector;
 use crate::deliver::Delivery;
 use crate::destination::{Destinations, Permission};
+use crate::drain::Drain;
 use crate::error::Failure;
 use crate::exchange::{Exchange, Task};
 use crate::headers::RequestHead;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) connector: Connector,
     pub(crate) pool: Arc<Pool>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) drain: Drain,
 }
 
 /// One engine: its threads and its connections. Belongs to the process that started it: in a
@@ -56,7 +58,8 @@ impl Client {
             .enable_time()
             .build()?;
         let (connector, pool) = (Connector::default(), Arc::default());
-        Ok(Client { runtime, core: Arc::new(Core { connector, pool, stats }) })
+        let core = Core { connector, pool, stats, drain: Drain::default() };
+        Ok(Client { runtime, core: Arc::new(core) })
     }
 
     /// Opens an exchange; returns at once. `signal` rings when a method of the exchange that found
@@ -107,7 +110,23 @@ impl Client {
         delivery: Delivery,
         ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
-        self.runtime.spawn(async move { ended(delivery.run(exchange).await) });
+        let (core, counted) = (self.core.clone(), self.core.stats.delivery());
+        self.runtime.spawn(async move {
+            let outcome = delivery.run(exchange, &core.drain).await;
+            drop(counted);
+            ended(outcome);
+        });
+    }
+
+    /// The process is to end: what is written to clients by now or later has its `drain_timeout`
+    /// from here on.
+    pub fn drain(&self) {
+        self.core.drain.begin();
+    }
+
+    /// The process ends now: what is written to clients is cut.
+    pub fn cut(&self) {
+        self.core.drain.end();
     }
 
     /// What the engine holds now, and what has been counted.
@@ -120,9 +139,10 @@ impl Client {
         }
     }
 
-    /// Whether nothing is under way: no exchange, and no lookup that one has left behind.
+    /// Whether nothing is under way: no exchange, no delivery, and no lookup that one has left behind.
     pub fn is_at_rest(&self) -> bool {
-        self.core.stats.snapshot().exchanges == 0 && self.core.connector.is_at_rest()
+        let now = self.core.stats.snapshot();
+        now.exchanges + now.deliveries == 0 && self.core.connector.is_at_rest()
     }
 
     /// Closes the idle connections and ends the threads; at rest that takes a moment only.

@@ -9,6 +9,7 @@ mod socket;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use crate::drain::Drain;
 use crate::error::{Failure, Kind, Phase};
 use crate::exchange::{BodyEvent, Exchange};
 use socket::ClientSocket;
@@ -47,31 +49,44 @@ pub struct Delivery {
     pub framing: BodyFraming,
     /// How long the client may take nothing of what waits for it.
     pub send_timeout: Option<Duration>,
+    /// How long it may go on when the process is to end.
+    pub drain_timeout: Duration,
     /// The upstream, for messages.
     pub upstream: String,
 }
 
 impl Delivery {
     /// Writes the response to its end, closes the exchange and the socket, and says how it ended.
-    pub(crate) async fn run(self, exchange: Arc<Mutex<Exchange>>) -> Result<(), Failure> {
-        let outcome = self.write(&exchange).await;
+    pub(crate) async fn run(
+        self,
+        exchange: Arc<Mutex<Exchange>>,
+        drain: &Drain,
+    ) -> Result<(), Failure> {
+        let outcome = self.write(&exchange, drain).await;
         lock(&exchange).close();
         outcome
     }
 
-    async fn write(self, exchange: &Mutex<Exchange>) -> Result<(), Failure> {
-        let Delivery { socket, head, framing, send_timeout, upstream } = self;
+    async fn write(self, exchange: &Mutex<Exchange>, drain: &Drain) -> Result<(), Failure> {
+        let Delivery { socket, head, framing, send_timeout, drain_timeout, upstream } = self;
         let client = Client { send_timeout, upstream };
         let socket = ClientSocket::new(socket).map_err(|err| client.lost(&err.to_string()))?;
+        if framing == BodyFraming::End {
+            socket.reset_on_close(true);
+        }
+        let mut over = pin!(drain.over(drain_timeout));
         let outcome = tokio::select! {
             biased;
             outcome = client.pass_on(&socket, head, framing, exchange) => outcome,
             () = socket.closed() => Err(client.lost("the client left before the response's end")),
+            () = &mut over => Err(client.cut(drain_timeout)),
         };
-        match (&outcome, framing) {
-            (Ok(()), _) => drop(timeout(LINGER, socket.finish()).await),
-            (Err(_), BodyFraming::End) => socket.reset(),
-            (Err(_), _) => {}
+        if outcome.is_ok() {
+            socket.reset_on_close(false);
+            tokio::select! {
+                _ = timeout(LINGER, socket.finish()) => {}
+                () = over => {}
+            }
         }
         outcome
     }
@@ -123,6 +138,14 @@ impl Client {
 
     fn lost(&self, detail: &str) -> Failure {
         Failure::new(Kind::ClientGone, Phase::Body, &self.upstream, detail)
+    }
+
+    fn cut(&self, limit: Duration) -> Failure {
+        let detail = format!(
+            "the process ended before the response, which had {} s for the rest (drain_timeout)",
+            limit.as_secs_f64()
+        );
+        Failure::new(Kind::Shutdown, Phase::Body, &self.upstream, detail)
     }
 
     fn stalled(&self, limit: Duration) -> Failure {

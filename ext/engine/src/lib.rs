@@ -13,6 +13,7 @@ mod connector;
 mod counted;
 mod deliver;
 mod destination;
+mod drain;
 mod error;
 mod exchange;
 mod fd;

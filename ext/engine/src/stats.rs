@@ -11,6 +11,8 @@ use crate::error::{Failure, Kind};
 pub struct Snapshot {
     /// Exchanges that have not ended.
     pub exchanges: usize,
+    /// Responses that are being written to their clients.
+    pub deliveries: usize,
     /// Open connections to upstreams, idle ones included.
     pub connections: usize,
     /// Connections that wait for their next request.
@@ -39,6 +41,7 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Stats {
     pub(crate) exchanges: AtomicUsize,
+    pub(crate) deliveries: AtomicUsize,
     pub(crate) connections: AtomicUsize,
     pub(crate) bytes_up: AtomicU64,
     pub(crate) bytes_down: AtomicU64,
@@ -56,6 +59,11 @@ impl Stats {
         Counted { guard: Guard::new(self, |stats| &stats.exchanges), told: false }
     }
 
+    /// Counts a delivery for as long as the guard lives.
+    pub(crate) fn delivery(self: &Arc<Self>) -> Guard {
+        Guard::new(self, |stats| &stats.deliveries)
+    }
+
     /// Counts a connection for as long as the guard lives.
     pub(crate) fn connection(self: &Arc<Self>) -> Guard {
         Guard::new(self, |stats| &stats.connections)
@@ -67,6 +75,7 @@ impl Stats {
         let failed = Kind::ALL.into_iter().zip(self.failed.iter().map(read));
         Snapshot {
             exchanges: self.exchanges.load(Ordering::Relaxed),
+            deliveries: self.deliveries.load(Ordering::Relaxed),
             connections: self.connections.load(Ordering::Relaxed),
             started: read(&self.started),
             finished: read(&self.finished),

@@ -89,6 +89,13 @@ pub(crate) fn deliver(
     Ok(())
 }
 
+/// Calls with this process's engine, if one runs.
+pub(crate) fn if_started(body: impl FnOnce(&Client)) {
+    if let Some(client) = with_engine(|engine| engine.client.clone()) {
+        body(&client);
+    }
+}
+
 /// The engine, if nothing is under way.
 fn take_out(engine: &mut Engine) -> Option<Client> {
     match Arc::try_unwrap(engine.client.take()?) {
@@ -171,6 +178,7 @@ fn stats(ruby: &Ruby) -> Result<RHash, Error> {
         });
         let hash = ruby.hash_new();
         hash.aset(ruby.to_symbol("exchanges"), now.exchanges)?;
+        hash.aset(ruby.to_symbol("deliveries"), now.deliveries)?;
         hash.aset(ruby.to_symbol("connections"), now.connections)?;
         hash.aset(ruby.to_symbol("idle_connections"), now.idle_connections)?;
         hash.aset(ruby.to_symbol("waiting_requests"), now.waiting_requests)?;

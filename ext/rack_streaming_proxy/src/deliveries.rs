@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use magnus::prelude::*;
 use magnus::{Error, RArray, RModule, Ruby, function};
-use streaming_engine::Failure;
+use streaming_engine::{Client, Failure};
 
 use crate::bell::Bell;
 use crate::client;
@@ -60,8 +60,26 @@ fn ended(ruby: &Ruby) -> Result<RArray, Error> {
     })
 }
 
+/// `drain()`: the process is to end, which leaves each delivery its `drain_timeout`.
+fn drain(ruby: &Ruby) -> Result<(), Error> {
+    guarded(ruby, || {
+        client::if_started(Client::drain);
+        Ok(())
+    })
+}
+
+/// `cut()`: ends all of them, and those to come.
+fn cut(ruby: &Ruby) -> Result<(), Error> {
+    guarded(ruby, || {
+        client::if_started(Client::cut);
+        Ok(())
+    })
+}
+
 pub(crate) fn init(_ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let module = native.define_module("Deliveries")?;
     module.define_singleton_method("bell", function!(bell, 0))?;
-    module.define_singleton_method("ended", function!(ended, 0))
+    module.define_singleton_method("ended", function!(ended, 0))?;
+    module.define_singleton_method("drain", function!(drain, 0))?;
+    module.define_singleton_method("cut", function!(cut, 0))
 }

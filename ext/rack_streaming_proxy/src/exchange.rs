@@ -206,7 +206,7 @@ impl Exchange {
 
     /// Has the engine write the response, whose head has been read, to the socket of this
     /// descriptor, of which it takes a duplicate. `delivery` is `[head, framing, send_timeout,
-    /// upstream]`, with `head` the bytes to write first, `framing` `:length`, `:chunks` or `:end`, and
+    /// drain_timeout, upstream]`, with `head` the bytes to write first, `framing` `:length`, `:chunks` or `:end`, and
     /// seconds or nil; `Deliveries` tells of its end, by `id`. False, and nothing happens, if there is no descriptor.
     fn deliver(
         ruby: &Ruby,
@@ -224,7 +224,8 @@ impl Exchange {
                 head: delivery.entry::<RString>(0)?.to_bytes(),
                 framing: body_framing(ruby, &framing.name()?)?,
                 send_timeout: delivery.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
-                upstream: delivery.entry(3)?,
+                drain_timeout: Duration::from_secs_f64(delivery.entry(3)?),
+                upstream: delivery.entry(4)?,
             };
             client::deliver(ruby, live.exchange.clone(), delivery, id)?;
             live.bell.release();

@@ -52,13 +52,13 @@ module Rack
       # @param socket [IO] the client's
       # @param head [String] to be written first
       # @param framing [Symbol] `:length`, `:chunks` or `:end`
-      # @param send_timeout [Numeric, nil] seconds
+      # @param settings [Configuration]
       # @return [Boolean] false if that cannot be: nothing has happened then
-      def deliver(socket, head, framing, send_timeout)
+      def deliver(socket, head, framing, settings)
         return false unless @open.shift
 
-        id = Reporters.expect { |failure| delivered(failure) }
-        done = @session.deliver(socket, head, framing, send_timeout, id)
+        id = Reporters.expect(settings) { |failure| delivered(failure) }
+        done = @session.deliver(socket, head, framing, settings, id)
         return true if done
 
         Reporters.forget(id)

@@ -70,7 +70,7 @@ module Rack
       # What outer middleware adds to the headers is sent with them.
       def partial
         @server.prepare_partial_hijack
-        Partial.new(@response.to_a, framing, @server, @settings.send_timeout).answer
+        Partial.new(@response.to_a, framing, @server, @settings).answer
       end
 
       # The head, too, is ours to write: of what outer middleware adds nothing is sent.
@@ -79,7 +79,7 @@ module Rack
         headers = RawResponse.framed(headers, framing)
         socket, = @server.hijack
         head = RawResponse.head(status, headers)
-        RawResponse.deliver(body, socket, head, framing, @settings.send_timeout)
+        RawResponse.deliver(body, socket, head, framing, @settings)
         [200, {}, []]
       end
     end

@@ -74,6 +74,13 @@ module Rack
       def status = STATUS
     end
 
+    # The process ended before the response, which is cut.
+    # @api private
+    class ShutdownError < Error
+      # @return [Integer] 503
+      def status = 503
+    end
+
     # Something about the upstream: the exchange brought no response.
     class UpstreamError < Error
       # @return [Integer] 502

@@ -9,7 +9,7 @@ module Rack
         resolve: ConnectError, connect: ConnectError, tls: TlsError, timeout: TimeoutError,
         protocol: ProtocolError, destination: DestinationRefused, overloaded: Overloaded,
         request_head: RequestError, loop: LoopDetected, request_body: RequestBodyError,
-        client_gone: ClientGone
+        client_gone: ClientGone, shutdown: ShutdownError
       }.freeze
       private_constant :CLASSES
 

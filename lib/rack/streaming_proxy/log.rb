@@ -52,6 +52,10 @@ module Rack
         write(:info, "Finishing #{about}#{rest(payload)}")
       end
 
+      def info(message)
+        write(:info, message)
+      end
+
       def warn(message)
         write(:warn, message)
       end
@@ -61,7 +65,8 @@ module Rack
       def subject(payload) = "#{payload[:method]} #{payload[:url]}"
 
       def level(error)
-        error.is_a?(Failure) && error.status == ClientGone::STATUS ? :info : :error
+        error = error.cause if error.is_a?(BodyError)
+        [ClientGone, ShutdownError].include?(error.class) ? :info : :error
       end
 
       # What an exception of the application says is its own matter.

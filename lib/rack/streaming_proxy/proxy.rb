@@ -100,6 +100,8 @@ module Rack
         #   @return [Integer] bytes
         # @!attribute [rw] send_timeout
         #   @return [Numeric, nil] seconds
+        # @!attribute [rw] drain_timeout
+        #   @return [Numeric] seconds
         # @!attribute [rw] on_request
         #   @return [#call, nil]
         # @!attribute [rw] on_complete

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "shutdown"
+
 module Rack
   module StreamingProxy
     # A few threads that are told how responses have ended which the engine writes, and run what the
@@ -9,24 +11,37 @@ module Rack
     module Reporters
       THREADS = 2
 
+      # A response that the engine writes, or of which it has not been told yet how it ended.
+      #
+      # @!attribute settings [Configuration]
+      # @!attribute report [#call]
+      # @!attribute outcome [Symbol, nil] `:ended` or, with the process, `:cut`
+      Expected = Struct.new(:settings, :report, :outcome)
+
       @lock = Mutex.new
 
       class << self
         # Has a block called when a delivery has ended.
         #
+        # @param settings [Configuration]
         # @yieldparam failure [Array, nil] the facts of a failed exchange
         # @return [Integer] the delivery's id
-        def expect(&report)
+        def expect(settings, &report)
           @lock.synchronize do
             start unless @pid == Process.pid
-            @reports[@last += 1] = report
+            @expected[@last += 1] = Expected.new(settings, report)
             @last
           end
         end
 
-        # @param id [Integer] of a delivery that was not begun
+        # @param id [Integer] of a delivery that was not begun, or has been reported
         def forget(id)
-          @lock.synchronize { @reports.delete(id) }
+          @lock.synchronize { @expected.delete(id) }
+        end
+
+        # @return [Array<Expected>] those of this process that have not been reported
+        def open
+          @lock.synchronize { @pid == Process.pid ? @expected.values : [] }
         end
 
         private
@@ -34,20 +49,28 @@ module Rack
         def start
           @pid = Process.pid
           @last = 0
-          @reports = {}
+          @expected = {}
           @ended = []
           @turn = Mutex.new
           @bell = ::IO.for_fd(Native::Deliveries.bell, autoclose: false)
           THREADS.times { Thread.new { work }.name = "rsp-report" }
+          Shutdown.at_exit
         end
 
         def work
           loop do
             id, failure = next_ended
-            forget(id)&.call(failure)
+            report(@lock.synchronize { @expected[id] }, failure)
           rescue StandardError => e
             warn "#{Log::PREFIX} a report failed: #{e.class}: #{e.message}"
+          ensure
+            forget(id)
           end
+        end
+
+        def report(expected, failure)
+          expected.outcome = failure&.include?(:shutdown) ? :cut : :ended
+          expected.report.call(failure)
         end
 
         # One thread waits, the others for their turn.

@@ -74,14 +74,15 @@ module Rack
       # @param socket [IO] the client's, of which the engine takes a duplicate
       # @param head [String] to be written first
       # @param framing [Symbol] `:length`, `:chunks` or `:end`
-      # @param send_timeout [Numeric, nil] seconds
+      # @param settings [Configuration]
       # @param id [Integer] for {Reporters}
       # @return [Boolean] false if that cannot be, because it is no socket of the system's, or its
       #   client has left: then nothing has happened
-      def deliver(socket, head, framing, send_timeout, id)
+      def deliver(socket, head, framing, settings, id)
         return false unless socket.is_a?(::BasicSocket)
 
-        delivery = [head, framing, send_timeout&.to_f, @upstream]
+        limits = [settings.send_timeout&.to_f, settings.drain_timeout.to_f]
+        delivery = [head, framing, *limits, @upstream]
         @exchange.deliver(socket.fileno, delivery, id).tap { |done| close_bell if done }
       rescue IOError
         false # The server has closed it.

@@ -72,6 +72,7 @@ module Rack
                     SettingChecks.one_of(:body, :hijack, :auto)),
         Setting.new(:auto_hijack_above, 262_144, "bytes, 0 or more", COUNT),
         Setting.new(:send_timeout, 60, "seconds above 0, or nil for none", LIMIT),
+        Setting.new(:drain_timeout, 25, "seconds, 0 or more", NOT_NEGATIVE),
         Setting.new(:on_request, nil, "what responds to call, or nil", CALLABLE),
         Setting.new(:on_complete, nil, "what responds to call, or nil", CALLABLE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze

@@ -75,10 +75,10 @@ impl ClientSocket {
         }
     }
 
-    /// Has the end of the connection be a reset.
-    pub(super) fn reset(&self) {
+    /// Whether closing resets the connection, also when the process is killed.
+    pub(super) fn reset_on_close(&self, reset: bool) {
         // Fails only on a connection that is down already, or a Unix socket, which has no reset.
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&self.socket).set_linger(reset.then_some(Duration::ZERO));
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Kind {
     RequestBody,
     /// The client left.
     ClientGone,
+    /// The process ends.
+    Shutdown,
     /// A defect of this library.
     Internal,
 }
@@ -73,7 +75,7 @@ impl Phase {
 
 impl Kind {
     /// All kinds, in their order.
-    pub(crate) const ALL: [Kind; 12] = [
+    pub(crate) const ALL: [Kind; 13] = [
         Kind::Resolve,
         Kind::Connect,
         Kind::Tls,
@@ -85,6 +87,7 @@ impl Kind {
         Kind::Loop,
         Kind::RequestBody,
         Kind::ClientGone,
+        Kind::Shutdown,
         Kind::Internal,
     ];
 
@@ -102,6 +105,7 @@ impl Kind {
             Kind::Loop => "loop",
             Kind::RequestBody => "request_body",
             Kind::ClientGone => "client_gone",
+            Kind::Shutdown => "shutdown",
             Kind::Internal => "internal",
         }
     }
@@ -146,7 +150,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::RequestHead | Kind::Loop | Kind::RequestBody | Kind::ClientGone => {
+            Kind::RequestHead
+            | Kind::Loop
+            | Kind::RequestBody
+            | Kind::ClientGone
+            | Kind::Shutdown => {
                 write!(f, "{} (upstream {})", self.detail, self.upstream)
             }
             _ => write!(f, "upstream {} {}", self.upstream, self.detail),

@@ -94,7 +94,7 @@ impl Task {
     }
 
     async fn dial(&self, slot: Slot) -> Result<Connection, Failure> {
-        let Core { connector, pool, stats } = &*self.core;
+        let Core { connector, pool, stats, .. } = &*self.core;
         // Held until those that wait for this connection have heard why it was not made.
         let mut slot = Some(slot);
         let (target, policy, permission) = (&self.head.target, &self.policy, &self.permission);

@@ -33,6 +33,7 @@ fn deliver(
         head: Bytes::from_static(b"HEAD\r\n\r\n"),
         framing,
         send_timeout,
+        drain_timeout: PATIENCE,
         upstream: url.to_owned(),
     };
     let (told, ended) = channel();

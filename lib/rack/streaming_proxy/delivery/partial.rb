@@ -14,12 +14,12 @@ module Rack
         # @param answer [Array(Integer, Hash, Body)]
         # @param framing [Symbol] `:length`, `:chunks` or `:end`
         # @param server [Server::Generic]
-        # @param send_timeout [Numeric, nil] seconds
-        def initialize(answer, framing, server, send_timeout)
+        # @param settings [Configuration]
+        def initialize(answer, framing, server, settings)
           @status, @headers, @body = answer
           @framing = framing
           @server = server
-          @send_timeout = send_timeout
+          @settings = settings
         end
 
         # @return [Array(Integer, Hash, #each)]
@@ -46,7 +46,7 @@ module Rack
         # @param io [#write, #close] what the server has the client's socket in
         def hand_over(io)
           socket = @server.hijacked_socket(io)
-          RawResponse.deliver(@body, socket, "", @framing, @send_timeout)
+          RawResponse.deliver(@body, socket, "", @framing, @settings)
         ensure
           # Unicorn would shut down a socket that it finds open.
           io.close

@@ -34,9 +34,9 @@ module Rack
         # @param socket [#write]
         # @param head [String] to be written first
         # @param framing [Symbol]
-        # @param send_timeout [Numeric, nil] seconds
-        def self.deliver(body, socket, head, framing, send_timeout)
-          return if body.deliver(socket, head, framing, send_timeout)
+        # @param settings [Configuration]
+        def self.deliver(body, socket, head, framing, settings)
+          return if body.deliver(socket, head, framing, settings)
 
           socket.write(head) unless head.empty?
           write(body, socket, framing == :chunks && !body.framed?)

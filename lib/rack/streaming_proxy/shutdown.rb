@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # What a process does at its end for the responses that its engine still writes to clients: it
+    # waits until they have ended or their `drain_timeout` has passed, and cuts the rest. INT ends
+    # the waiting; other signals do what they did before.
+    # @api private
+    module Shutdown
+      # Seconds for the reports, which a callable of the application may hold up for ever.
+      REPORTS = 2
+      private_constant :REPORTS
+
+      class << self
+        # Has this process do so when it exits; one that is forked from it does not.
+        def at_exit
+          pid = Process.pid
+          Kernel.at_exit { call if pid == Process.pid }
+        end
+
+        # May block for the longest `drain_timeout` and a little.
+        def call
+          open = Reporters.open
+          return if open.empty?
+
+          begin
+            drain(open)
+          ensure
+            cut(open)
+          end
+        end
+
+        private
+
+        def drain(open)
+          seconds = open.map { |one| one.settings.drain_timeout }.max
+          log(open, "The process is to end: #{open.size} responses have at most #{seconds} s for " \
+                    "the rest (drain_timeout)")
+          Native::Deliveries.drain
+          until_interrupted do |interrupted|
+            StreamingProxy.wait(seconds) { interrupted.call || delivered? }
+          end
+        end
+
+        def cut(open)
+          Native::Deliveries.cut
+          StreamingProxy.wait(REPORTS) { delivered? && Reporters.open.empty? }
+          cut, told = open.filter_map(&:outcome).partition { |outcome| outcome == :cut }
+          log(open, "The process ends: of #{open.size} responses #{told.size} have ended, " \
+                    "#{cut.size} were cut")
+        end
+
+        def log(open, message)
+          Log.new(open.first.settings.logger).info(message)
+        rescue StandardError => e
+          warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
+        end
+
+        def delivered? = Native::Client.stats[:deliveries].zero?
+
+        # Puma's handler for INT would do nothing any more.
+        def until_interrupted
+          interrupted = false
+          before = trap("INT") { interrupted = true }
+          yield -> { interrupted }
+        ensure
+          trap("INT", before || "DEFAULT")
+        end
+      end
+    end
+  end
+end

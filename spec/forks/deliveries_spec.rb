@@ -1,0 +1,124 @@
+# frozen_string_literal: true
+
+# Responses that the engine writes to clients, in a process that forks or ends.
+RSpec.describe "A process whose engine writes to clients" do
+  include_context "with a forking script"
+
+  handing = <<~'RUBY'
+    # Hands a client's socket over, as a server would, and returns the client's end.
+    def stream(path, app = nil, **settings)
+      app ||= proxy(delivery: :hijack, **settings)
+      ours, theirs = UNIXSocket.pair
+      env = Rack::MockRequest.env_for(path, "rack.hijack?" => true)
+      app.call(env)[1].fetch("rack.hijack").call(ours)
+      theirs
+    end
+    # A child goes on, with what it has of the clients, when this process is about to end.
+    def in_child_at_exit
+      told, tell = IO.pipe
+      fork do
+        tell.close
+        told.read(1)
+        sleep 0.5 # in which a process that does not wait has ended
+        yield
+        exit!
+      end
+      at_exit { tell.write("!") }
+    end
+  RUBY
+
+  define_method(:process) { |text, **more| script(handing + text, **more) }
+
+  # More than a client's socket takes, less than waits for it besides.
+  let!(:bulk) { "x" * 300_000 }
+
+  ["exit 3", "raise 'a failure'", "abort", "Thread.new { exit }.join", ""].each do |way|
+    it "waits for them at its end: #{way.inspect}" do
+      result = process(<<~RUBY)
+        client = stream("/stream")
+        client.readpartial(100)
+        in_child_at_exit { get("/go/parent") && p(client.read) }
+        #{way}
+      RUBY
+      expect(result.output).to include(%("1\\r\\nb\\r\\n0\\r\\n\\r\\n"\n))
+    end
+  end
+
+  it "gives each of them its own time" do
+    result = process(<<~RUBY)
+      cut, whole = stream("/hang", drain_timeout: 0), stream("/stream")
+      in_child_at_exit do
+        p cut.read
+        get("/go/parent")
+        p whole.read
+      end
+    RUBY
+    expect(result.output).to eq(<<~'TEXT')
+      "1\r\na\r\n"
+      "1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
+    TEXT
+  end
+
+  it "ends although those who are told of their ends do not come back" do
+    result = process(<<~RUBY)
+      3.times { p stream("/whole", on_complete: ->(_) { sleep }).read }
+      stream("/hang", drain_timeout: 0.1)
+    RUBY
+    expect(result.output).to eq(%("whole"\n) * 3)
+    expect(result.status).to be_success
+  end
+
+  it "is not waited for by a child, which leaves them alone and waits for its own", id: "CN9" do
+    result = process(<<~RUBY)
+      client = stream("/stream")
+      client.readpartial(100)
+      2.times { p wait_for(fork { GC.start }) }
+      wait_for(fork do
+        own = stream("/stream/child")
+        in_child_at_exit { get("/go/child") && print("child: ", own.read.inspect, "\n") }
+      end)
+      get("/go/parent")
+      p client.read
+    RUBY
+    expect(result.output).to eq(<<~'TEXT')
+      true
+      true
+      child: "1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
+      "1\r\nb\r\n0\r\n\r\n"
+    TEXT
+  end
+
+  it "cuts them, visibly, when it becomes a daemon, which does not wait for them" do
+    result = process(<<~RUBY)
+      client = stream("/hang")
+      client.readpartial(100)
+      Process.daemon(true, true)
+      p client.read
+      p stream("/whole").read
+    RUBY
+    expect(result.output).to eq(%(""\n"whole"\n))
+  end
+
+  it "is not drained as long as a client has not got all of one" do
+    result = process(<<~RUBY)
+      client = stream("/bulk")
+      p soon { Rack::StreamingProxy.stats[:exchanges].zero? }
+      p Rack::StreamingProxy.stats[:deliveries], Rack::StreamingProxy.drain(within: 0.1)
+      p client.read.bytesize
+      client.close
+      p Rack::StreamingProxy.drain(within: 10), Rack::StreamingProxy.stats[:deliveries]
+    RUBY
+    expect(result.output).to eq("true\n1\nfalse\n300000\ntrue\n0\n")
+  end
+
+  it "can be told to end them before, and goes on" do
+    result = process(<<~RUBY)
+      client = stream("/hang", drain_timeout: 0.1)
+      Rack::StreamingProxy.shutdown
+      p client.read
+      Rack::StreamingProxy.shutdown
+      p stream("/whole").read
+    RUBY
+    expect(result.output).to eq(%("1\\r\\na\\r\\n"\n"whole"\n))
+  end
+end

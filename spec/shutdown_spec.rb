@@ -1,0 +1,81 @@
+# frozen_string_literal: true
+
+# What becomes of the responses that the engine writes to clients' sockets when their process ends:
+# no server waits for these. Shown on Puma; what the signals of each server do is in spec/servers.
+RSpec.describe "The end of a process whose engine writes to clients" do
+  include ServerCalls
+
+  of_nine = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+  def start(settings = "", above: "", **options)
+    settings = ["delivery: :hijack", settings].reject(&:empty?).join(", ")
+    @server = start_puma(RackupText.proxy_to_ports(settings, above:), **options)
+  end
+
+  # @param head [Symbol] how the upstream frames
+  # @return [RawClient] of a stream that has begun with "first"
+  define_method(:stream) do |head: :chunks, version: "1.1"|
+    @rest ||= EventQueue.new("rest")
+    upstream = start_upstream do |connection|
+      connection.read_head
+      head == :length ? connection.write(of_nine) : connection.begin_chunked
+      send_piece(connection, head, "first")
+      send_piece(connection, head, @rest.pop(within: 40))
+      connection.end_chunked unless head == :length
+      connection.wait_for_end
+    end
+    ask(upstream, version:).tap { |client| expect_first(client) }
+  end
+
+  def send_piece(connection, head, text)
+    head == :length ? connection.write(text) : connection.chunk(text)
+  end
+
+  def expect_first(client)
+    head = client.read_head(within: 10)
+    expect(head["connection"]).to eq("close")
+    expect(head.chunked? ? client.read_chunk : client.read_exactly(5)).to eq("first")
+  end
+
+  def expect_cut(client, ending)
+    expect(outcome(client, begun: "first"))
+      .to have_attributes(body: "first", whole: false, ending:)
+  end
+
+  def expect_end(ended:, cut:, within: 15)
+    expect(@server.wait(within:)).not_to be_nil
+    @server.output.ended?(within: 5)
+    expect(@server.output.to_s)
+      .to include("of #{ended + cut} responses #{ended} have ended, #{cut} were cut")
+  end
+
+  it "waits for a response, which comes whole" do
+    start
+    client = stream
+    @server.signal("TERM")
+    @server.output.wait_for(/to end: 1 responses have at most 25 s.*\(drain_timeout\)/)
+    @rest << "last"
+    expect(outcome(client, begun: "first")).to have_attributes(body: "firstlast", whole: true)
+    expect_end(ended: 1, cut: 0)
+    expect(@server.output.to_s).to match(/Finishing proxy request .* 9 bytes/)
+  end
+
+  [%i[chunks 1.1 fin], %i[length 1.1 fin], %i[chunks 1.0 reset]].each do |head, version, ending|
+    it "cuts a response after drain_timeout, to be seen: #{head}, HTTP/#{version}" do
+      start("drain_timeout: 0.5")
+      client = stream(head:, version: version.to_s)
+      @server.signal("TERM")
+      expect_cut(client, ending)
+      expect_end(ended: 0, cut: 1)
+      expect(@server.output.to_s)
+        .to match(/Failed proxy .*status 200, 5 bytes.*: the process ended .*0.5 s .*drain_timeout/)
+    end
+
+    it "is killed, which is to be seen: #{head}, HTTP/#{version}" do
+      start
+      client = stream(head:, version: version.to_s)
+      @server.signal("KILL")
+      expect_cut(client, ending)
+    end
+  end
+end
