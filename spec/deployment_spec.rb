@@ -69,8 +69,9 @@ RSpec.describe "docs/deployment.md" do
 
   it "has no example that is not run here" do
     expect(files.keys).to contain_exactly(
-      "config/puma.rb", "config/puma.rb for fork_worker", "config/unicorn.rb",
-      "config/pitchfork.rb", "config.ru for Passenger's smart spawning", "metrics.ru", "nginx.conf"
+      "config/puma.rb", "config/puma.rb for fork_worker", "config/puma.rb for USR2",
+      "config/unicorn.rb", "config/pitchfork.rb", "config.ru for Passenger's smart spawning",
+      "metrics.ru", "nginx.conf"
     )
     expect(page.scan(/^```\w+$/).size).to eq(files.size)
   end
@@ -111,6 +112,31 @@ RSpec.describe "docs/deployment.md" do
     server.output.wait_for(/Worker 1 .*phase: 1/, within: 30)
     expect(get(server)).to eq("/a")
     expect(server.output.to_s).not_to match(/hook|deprecat|error/i)
+  end
+
+  it "shows a hook for USR2 of Puma, which waits for what the engine writes" do
+    rest = EventQueue.new("rest")
+    @upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.chunk("a")
+      connection.chunk(rest.pop(within: 30))
+      connection.end_chunked
+    end
+    server = start_server(:puma, RackupText.proxy("delivery: :hijack"),
+                          more: files.fetch("config/puma.rb for USR2"),
+                          env: { "UPSTREAM" => @upstream.url("") })
+    restarted = server.restart_since_now
+    stream = connect(server)
+    stream.get("/a")
+    stream.read_head
+    expect(stream.read_chunk).to eq("a")
+    server.signal("USR2")
+    server.output.wait_for(/is to end/)
+    rest << "b"
+    expect([stream.read_chunk, stream.read_chunk]).to eq(["b", nil])
+    expect(Deadline.new(30).poll(every: 0.1, &restarted)).to be(true)
+    expect(server.output.to_s).not_to match(/deprecat|error/i)
   end
 
   it "shows Unicorn's hook" do

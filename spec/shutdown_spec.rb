@@ -46,14 +46,14 @@ RSpec.describe "The end of a process whose engine writes to clients" do
     expect(@server.wait(within:)).not_to be_nil
     @server.output.ended?(within: 5)
     expect(@server.output.to_s)
-      .to include("of #{ended + cut} responses #{ended} have ended, #{cut} were cut")
+      .to include("responses #{ended} have ended by themselves, #{cut} were cut")
   end
 
   it "waits for a response, which comes whole" do
     start
     client = stream
     @server.signal("TERM")
-    @server.output.wait_for(/to end: 1 responses have at most 25 s.*\(drain_timeout\)/)
+    @server.output.wait_for(/to end; .* written: 1, for at most 25 s \(drain_timeout\)/)
     @rest << "last"
     expect(outcome(client, begun: "first")).to have_attributes(body: "firstlast", whole: true)
     expect_end(ended: 1, cut: 0)
@@ -76,6 +76,83 @@ RSpec.describe "The end of a process whose engine writes to clients" do
       client = stream(head:, version: version.to_s)
       @server.signal("KILL")
       expect_cut(client, ending)
+    end
+  end
+
+  it "is killed while it waits, which is to be seen" do
+    start
+    client = stream
+    @server.signal("TERM")
+    @server.output.wait_for(/is to end/)
+    @server.signal("KILL")
+    expect_cut(client, :fin)
+  end
+
+  it "cuts at once with drain_timeout: 0" do
+    start("drain_timeout: 0")
+    client = stream
+    @server.signal("TERM")
+    expect_cut(client, :fin)
+    expect_end(ended: 0, cut: 1)
+  end
+
+  # Ctrl-C, and Ctrl-C again. Puma's own handler does nothing any more by then.
+  [%w[INT INT], %w[TERM INT], %w[TERM TERM]].each do |first, second|
+    it "waits no longer when it is told so: #{first}, #{second}" do
+      start("drain_timeout: 300")
+      client = stream
+      @server.signal(first)
+      @server.output.wait_for(/is to end/)
+      @server.signal(second)
+      expect_cut(client, :fin)
+      expect_end(ended: 0, cut: 1)
+    end
+  end
+
+  describe "in a cluster of Puma" do
+    def start_cluster(settings = "", more: "")
+      start(settings, workers: 2, more: "prune_bundler false\n#{more}")
+    end
+
+    it "waits in its worker, whatever TERM says to that again" do
+      start_cluster
+      client = stream
+      @server.signal("TERM")
+      @server.output.wait_for(/is to end/)
+      @server.signal("TERM", @server.serving_pid)
+      @rest << "last"
+      expect(outcome(client, begun: "first")).to have_attributes(body: "firstlast", whole: true)
+      expect_end(ended: 1, cut: 0)
+    end
+
+    it "is waited for by a phased restart, while others serve" do
+      start_cluster
+      client = stream
+      restarted = @server.restart_since_now
+      @server.signal("USR1")
+      @server.output.wait_for(/is to end/, within: 30)
+      expect(@server.stats[:started]).to be >= 0
+      @rest << "last"
+      expect(outcome(client, begun: "first")).to have_attributes(body: "firstlast", whole: true)
+      expect(Deadline.new(30).poll(every: 0.1, &restarted)).to be(true)
+    end
+
+    it "is cut with worker_shutdown_timeout, which is to be seen" do
+      start_cluster(more: "worker_shutdown_timeout 1")
+      client = stream(version: "1.0")
+      @server.signal("TERM")
+      expect_cut(client, :reset)
+      expect(@server.wait(within: 15)).not_to be_nil
+    end
+
+    it "waits no longer at a second INT to all of its group" do
+      start_cluster("drain_timeout: 300", more: "worker_shutdown_timeout 300")
+      client = stream
+      @server.signal("INT", -@server.pid)
+      @server.output.wait_for(/is to end/)
+      @server.signal("INT", -@server.pid)
+      expect_cut(client, :fin)
+      expect_end(ended: 0, cut: 1)
     end
   end
 end

@@ -7,7 +7,7 @@ RSpec.describe "Puma" do
   profile = ServerProfile.declare(
     :puma, "Puma",
     signals: {
-      "USR2 (hot restart)" => ServerSignal.new("USR2", :restart),
+      "USR2 (hot restart)" => ServerSignal.new("USR2", :restart, loses: :engine),
       "USR2 of a cluster" => ServerSignal.new("USR2", :restart, **cluster),
       "USR1 (phased restart)" => ServerSignal.new("USR1", :restart, **cluster),
       "URG (refork)" =>

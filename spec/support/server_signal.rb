@@ -13,7 +13,7 @@ class ServerSignal
   #   have that clients keep (:drain)
   # @param seen [Regexp, nil] what the server then writes
   # @param loses [Symbol, nil] :responses if those under way may be cut; :unanswered if requests may
-  #   go without a response that has not begun
+  #   go without a response that has not begun; :engine if those are cut that the engine writes
   # @param options [Hash] of the server's process
   def initialize(sending, effect, seen: nil, loses: nil, **options)
     raise ArgumentError, "the effect #{effect.inspect}" unless EFFECTS.include?(effect)
@@ -31,6 +31,10 @@ class ServerSignal
 
   def drops?
     @loses == :unanswered
+  end
+
+  def cuts_engine?
+    @loses == :engine
   end
 
   # Sends it.

@@ -34,8 +34,8 @@ module Rack
 
         def drain(open)
           seconds = open.map { |one| one.settings.drain_timeout }.max
-          log(open, "The process is to end: #{open.size} responses have at most #{seconds} s for " \
-                    "the rest (drain_timeout)")
+          log(open, "The process is to end; responses that are still written: #{open.size}, for " \
+                    "at most #{seconds} s (drain_timeout)")
           Native::Deliveries.drain
           until_interrupted do |interrupted|
             StreamingProxy.wait(seconds) { interrupted.call || delivered? }
@@ -46,8 +46,8 @@ module Rack
           Native::Deliveries.cut
           StreamingProxy.wait(REPORTS) { delivered? && Reporters.open.empty? }
           cut, told = open.filter_map(&:outcome).partition { |outcome| outcome == :cut }
-          log(open, "The process ends: of #{open.size} responses #{told.size} have ended, " \
-                    "#{cut.size} were cut")
+          log(open, "The process ends; of these responses #{told.size} have ended by " \
+                    "themselves, #{cut.size} were cut")
         end
 
         def log(open, message)
