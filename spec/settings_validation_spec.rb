@@ -59,6 +59,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     auto_hijack_above: [-1, "1", nil, 1.5],
     send_timeout: [0, -1, "1", Float::NAN, Float::INFINITY],
     drain_timeout: [-1, "1", nil, Float::NAN, Float::INFINITY],
+    allow_upgrade: ["websocket", nil, 1, [:websocket], ["h2c"], ["TLS/1.0"], ["a b"]],
+    tunnel_timeout: [0, -1, "1", Float::NAN, Float::INFINITY],
     on_request: ["puts", :puts, 5, true, []],
     on_complete: ["puts", :puts, 5, true, []]
   }

@@ -26,6 +26,9 @@ RSpec.describe "Passenger" do
     several_values: "Passenger joins them with commas; Set-Cookie it does not.",
     client_gone:
       ServerProfile.exception("Not behind a request that had a body: the next write tells."),
+    tunnel:
+      ServerProfile.exception("Passenger takes a tunnel for a request that holds its process, " \
+                              "unless `force_max_concurrent_requests_per_process` is 0."),
     shutdown: "Passenger Standalone with its own engine (`builtin`) cuts streams, which is seen.",
     restart: true,
     deflater: true,
@@ -35,6 +38,25 @@ RSpec.describe "Passenger" do
   include_examples "a Rack server", profile
 
   next unless profile.installed?
+
+  describe "upgrades", feature: :tunnel, server: :passenger do
+    include Tunnels
+
+    it "hold a process, of which Passenger knows no better" do
+      @server = start_server(:passenger, RackupText.proxy_to_ports)
+      first = tunnel(echoing)
+      waiting = upgrade(echoing)
+      expect(waiting.io.wait_readable(1)).to be_nil
+      first.close
+      expect(waiting.read_head.status).to eq(101)
+    end
+
+    it "hold none where a process may have any number of requests" do
+      more = ["--force-max-concurrent-requests-per-process", "0"]
+      @server = start_server(:passenger, RackupText.proxy_to_ports, more:)
+      expect_tunnels_beside_requests
+    end
+  end
 
   describe "adaptation" do
     once { @server = start_server(:passenger, RackupText.proxy_to_ports, workers: 2) }

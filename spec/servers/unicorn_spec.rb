@@ -31,6 +31,7 @@ RSpec.describe "Unicorn" do
     chunked_uploads: true,
     several_values: true,
     client_gone: true,
+    tunnel: true,
     shutdown: true,
     restart: true,
     deflater: "A body of unknown length is not compressed: it carries its chunk framing, by " \

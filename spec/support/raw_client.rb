@@ -18,9 +18,10 @@ class RawClient < RawSocket
   # @return [RawHead] the last that was read
   attr_reader :head
 
-  # @param address [Integer, String] a loopback port, or the path of a Unix socket
+  # @param address [Integer, String, BasicSocket] a loopback port, the path of a Unix socket, or a
+  #   socket that is connected
   def initialize(address)
-    super(address.is_a?(Integer) ? TCPSocket.new("127.0.0.1", address) : UNIXSocket.new(address))
+    super(connected(address))
     @io.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1) if address.is_a?(Integer)
   end
 
@@ -78,6 +79,14 @@ class RawClient < RawSocket
   end
 
   private
+
+  def connected(address)
+    case address
+    when Integer then TCPSocket.new("127.0.0.1", address)
+    when String then UNIXSocket.new(address)
+    else address
+    end
+  end
 
   def chunked_response(head, deadline)
     body = +""

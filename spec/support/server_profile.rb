@@ -16,6 +16,7 @@ class ServerProfile
     chunked_uploads: "uploads in chunks",
     several_values: "every value of a header that comes several times",
     client_gone: "a client that leaves is noticed while the upstream is silent",
+    tunnel: "upgrades, such as WebSockets",
     shutdown: "streams are finished when the server is told to end",
     restart: "streams are finished when the server is told to restart",
     deflater: "`Rack::Deflater` outside the proxy",

@@ -5,6 +5,7 @@ require_relative "delivery_effects"
 require_relative "limit_effects"
 require_relative "timeout_effects"
 require_relative "tls_effects"
+require_relative "tunnel_effects"
 
 # For each setting: a value other than its default, and what an upstream or a caller sees of it.
 # An effect is a method that gets a way to build a proxy from settings and a URL.
@@ -14,6 +15,7 @@ module SettingEffects
   include LimitEffects
   include TimeoutEffects
   include TlsEffects
+  include TunnelEffects
 
   VALUES = {
     num_retries_on_5xx: 1, retry_delay: 1.5, raise_on_5xx: true, raise_on_error: true,
@@ -28,6 +30,7 @@ module SettingEffects
     max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
     max_interim_responses: 1, delivery: :hijack, auto_hijack_above: 3, send_timeout: 0.2,
     drain_timeout: 0.2,
+    allow_upgrade: false, tunnel_timeout: 0.2,
     on_request: ->(headers) { headers["X-Told"] = "yes" },
     on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze

@@ -18,6 +18,7 @@ use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::signal::Signal;
 use crate::sync::{AtomicBool, AtomicUsize, AtomicWaker, Ordering, Receiver, Sender, unbounded};
+use crate::tunnel::Switched;
 
 /// What a queued message costs beside its payload, about: itself and its block in the queue.
 const OVERHEAD: usize = 128;
@@ -33,6 +34,8 @@ pub(crate) fn cost(chunk: &Bytes) -> usize {
 #[derive(Debug)]
 pub(crate) enum Message {
     Head(Box<ResponseHead>),
+    /// The connection of the 101 whose head comes next.
+    Switched(Box<Switched>),
     Chunk(Bytes),
     /// The body must be sent again from its first byte.
     Rewind,
@@ -86,6 +89,11 @@ impl Outbox {
     /// Queues the head; the reader learns of it at the next [`Outbox::flush`].
     pub(crate) fn head(&mut self, head: ResponseHead) {
         self.push(Message::Head(Box::new(head)));
+    }
+
+    /// Leaves the connection of a 101 to the reader, whom its head follows.
+    pub(crate) fn switched(&mut self, switched: Switched) {
+        self.push(Message::Switched(Box::new(switched)));
     }
 
     /// Asks the reader to send the request's body again, at once.

@@ -14,12 +14,13 @@ use crate::drain::Drain;
 use crate::error::Failure;
 use crate::exchange::{Exchange, Task};
 use crate::headers::RequestHead;
-use crate::policy::Policy;
+use crate::policy::{Http2, Policy};
 use crate::pool::{Key, Pool};
 use crate::report::Ledger;
 use crate::resolver::LOOKUPS;
 use crate::signal::Signal;
 use crate::stats::{Snapshot, Stats};
+use crate::tunnel::Tunnel;
 use crate::upload::{BodyKind, Upload};
 use crate::watch::Watch;
 
@@ -72,6 +73,11 @@ impl Client {
         policy: Arc<Policy>,
         signal: Signal,
     ) -> Exchange {
+        let policy = match head.client.upgrade {
+            // Which there is in HTTP/1.1 alone.
+            Some(_) => Arc::new(Policy { http2: Http2::Never, ..(*policy).clone() }),
+            None => policy,
+        };
         let signal = Arc::new(signal);
         let origin = head.target.origin();
         let (outbox, inbox) = chunks::channel(QUEUE, signal.clone(), &origin);
@@ -96,10 +102,20 @@ impl Client {
             ledger: ledger.clone(),
             held: None,
             answered: false,
-            counted: self.core.stats.exchange(),
+            counted: Some(self.core.stats.exchange()),
         };
         let task = Some(self.runtime.spawn(task.run()).abort_handle());
-        Exchange { inbox, upload, watch, ledger, task, asked: None, over: None, to_come: 0 }
+        Exchange {
+            inbox,
+            upload,
+            watch,
+            ledger,
+            task,
+            asked: None,
+            over: None,
+            switched: None,
+            to_come: 0,
+        }
     }
 
     /// Writes the response of an exchange whose head has been read to its client; `ended` hears how
@@ -127,6 +143,22 @@ impl Client {
     /// The process ends now: what is written to clients is cut.
     pub fn cut(&self) {
         self.core.drain.end();
+    }
+
+    /// Makes a tunnel of an exchange that has changed protocols; `ended` hears of its end as with
+    /// [`Client::deliver`].
+    pub fn tunnel(
+        &self,
+        exchange: Arc<Mutex<Exchange>>,
+        tunnel: Tunnel,
+        ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
+    ) {
+        let (core, counted) = (self.core.clone(), self.core.stats.delivery());
+        self.runtime.spawn(async move {
+            let outcome = tunnel.run(exchange, &core.drain).await;
+            drop(counted);
+            ended(outcome);
+        });
     }
 
     /// What the engine holds now, and what has been counted.

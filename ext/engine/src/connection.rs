@@ -186,6 +186,14 @@ impl Connection {
         }
     }
 
+    /// Tells whether a write has failed, also after the connection has changed protocols.
+    pub(crate) fn write_failed(&self) -> Arc<AtomicBool> {
+        match self {
+            Connection::Http1(connection) => connection.write_failed.clone(),
+            Connection::Http2(_) => Arc::default(),
+        }
+    }
+
     /// Bytes that have come so far, where that tells of one exchange.
     pub(crate) fn received(&self) -> Option<u64> {
         match self {

@@ -4,7 +4,7 @@
 //! exchange as a thread would, frames what is read, and writes it. That a body was cut short is
 //! seen by the missing end of its framing, or where only the connection's end tells, by a reset.
 
-mod socket;
+pub(crate) mod socket;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

@@ -37,6 +37,12 @@ pub(crate) struct Framing {
     pub(crate) reusable: bool,
 }
 
+impl Framing {
+    /// What follows a 101 is no body, nor HTTP.
+    pub(crate) const TUNNEL: Framing =
+        Framing { body: ResponseBody::None { announced: None }, reusable: false };
+}
+
 impl ResponseBody {
     /// The Content-Length that the client gets.
     pub(crate) fn announced(self) -> Option<u64> {

@@ -4,7 +4,8 @@
 //! waits: it returns what is here, or asks to be called again when the [`Signal`] rings. The rooms,
 //! in the order in which a request passes them: [`client`](Client), `exchange`, `retry`, `pool`,
 //! `connection` (with `http2`), `connector` (with `resolver`, `destination`, `tls`, `socket`),
-//! `headers`, `upload`, `framing`, `chunks`.
+//! `headers`, `upload`, `framing`, `chunks`; and `deliver` or `tunnel`, where the engine has the
+//! client's socket.
 
 mod chunks;
 mod client;
@@ -38,6 +39,7 @@ mod stats;
 mod sync;
 mod target;
 mod tls;
+mod tunnel;
 mod upload;
 mod watch;
 
@@ -60,4 +62,5 @@ pub use report::{Attempt, Report};
 pub use signal::Signal;
 pub use stats::{Snapshot, Stats};
 pub use target::{Target, TargetError};
+pub use tunnel::Tunnel;
 pub use upload::{BodyKind, Written};

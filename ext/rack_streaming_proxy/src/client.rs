@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, Ruby, Symbol, TryConvert, Value, function};
 use streaming_engine::{
-    BodyKind, Client, ClientFacts, Delivery, Exchange as EngineExchange, RequestHead, Signal, Stats,
+    BodyKind, Client, ClientFacts, Delivery, Exchange as EngineExchange, RequestHead, Signal,
+    Stats, Tunnel,
 };
 
 use crate::bell::Bell;
@@ -96,6 +97,18 @@ pub(crate) fn if_started(body: impl FnOnce(&Client)) {
     }
 }
 
+/// Makes a tunnel of an exchange; `id` names it in [`Deliveries`].
+pub(crate) fn tunnel(
+    ruby: &Ruby,
+    exchange: Arc<Mutex<EngineExchange>>,
+    tunnel: Tunnel,
+    id: u64,
+) -> Result<(), Error> {
+    let deliveries = deliveries(ruby)?;
+    start(ruby)?.tunnel(exchange, tunnel, move |outcome| deliveries.end(id, outcome));
+    Ok(())
+}
+
 /// The engine, if nothing is under way.
 fn take_out(engine: &mut Engine) -> Option<Client> {
     match Arc::try_unwrap(engine.client.take()?) {
@@ -120,8 +133,9 @@ fn stop(ruby: &Ruby) -> Result<bool, Error> {
 
 /// `open(target, request, policy)`: an Exchange, or the facts of a failure when the request cannot
 /// be sent as HTTP. `request` is `[method, fields, client, body, rewindable]`, with `fields`
-/// `[[name, value], ...]`, `client` `[address, scheme, host, version, early_hints?]`, and `body`
-/// nil, `:chunked` or a length in bytes.
+/// `[[name, value], ...]`, `client` `[address, scheme, host, version, early_hints?, upgrade]`,
+/// with `upgrade` the protocols to ask the upstream for or nil, and `body` nil, `:chunked` or a length
+/// in bytes.
 fn open(ruby: &Ruby, target: &Target, request: RArray, policy: &Policy) -> Result<Value, Error> {
     guarded(ruby, || {
         let (method, fields) = (bytes(request.entry(0)?)?, pairs(request.entry(1)?)?);
@@ -150,6 +164,7 @@ fn client_facts(facts: RArray) -> Result<ClientFacts, Error> {
         host: header_value(facts.entry(2)?)?,
         version: facts.entry(3)?,
         early_hints: facts.entry(4)?,
+        upgrade: header_value(facts.entry(5)?)?,
     })
 }
 

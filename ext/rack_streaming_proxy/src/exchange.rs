@@ -13,7 +13,7 @@ use magnus::{
     DataTypeFunctions, Error, RArray, RModule, RString, Ruby, Symbol, TypedData, Value, method,
 };
 use streaming_engine::{
-    BodyEvent, BodyFraming, Delivery, Exchange as EngineExchange, HeadEvent, Written,
+    BodyEvent, BodyFraming, Delivery, Exchange as EngineExchange, HeadEvent, Tunnel, Written,
 };
 
 use crate::bell::Bell;
@@ -233,6 +233,34 @@ impl Exchange {
         })
     }
 
+    /// Has the engine pass bytes on between the upstream, whose 101 has been read, and the socket of
+    /// this descriptor, of which it takes a duplicate. `tunnel` is `[head, early, idle_timeout,
+    /// upstream]`, with `head` the bytes to write first, `early` what the client has sent behind its
+    /// request, and seconds or nil; `Deliveries` tells of its end, by `id`. False, and nothing happens,
+    /// if there is no descriptor.
+    fn tunnel(
+        ruby: &Ruby,
+        rb_self: &Self,
+        descriptor: i32,
+        tunnel: RArray,
+        id: u64,
+    ) -> Result<bool, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
+            let tunnel = Tunnel {
+                socket,
+                head: tunnel.entry::<RString>(0)?.to_bytes(),
+                early: tunnel.entry::<RString>(1)?.to_bytes(),
+                idle_timeout: tunnel.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
+                upstream: tunnel.entry(3)?,
+            };
+            client::tunnel(ruby, live.exchange.clone(), tunnel, id)?;
+            live.bell.release();
+            Ok(true)
+        })
+    }
+
     /// `[[[reused, connect, head, status, error], ...], bytes_up, bytes_down]`, times in seconds.
     fn report(ruby: &Ruby, rb_self: &Self) -> Result<RArray, Error> {
         guarded(ruby, || {
@@ -342,6 +370,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("watch", method!(Exchange::watch, 1))?;
     class.define_method("wake_when_readable", method!(Exchange::wake_when_readable, 1))?;
     class.define_method("deliver", method!(Exchange::deliver, 3))?;
+    class.define_method("tunnel", method!(Exchange::tunnel, 3))?;
     class.define_method("report", method!(Exchange::report, 0))?;
     class.define_method("trailers", method!(Exchange::trailers, 0))?;
     class.define_method("close", method!(Exchange::close, 0))?;

@@ -5,6 +5,8 @@ require_relative "error_response"
 require_relative "instrumentation"
 require_relative "local_answer"
 require_relative "request_headers"
+require_relative "tunnel"
+require_relative "upgrade_field"
 
 module Rack
   module StreamingProxy
@@ -76,13 +78,15 @@ module Rack
 
       def exchange
         @settings = RequestHeaders.told(@request, @settings)
+        @request.upgrade = UpgradeField.asked(@request, @server, @settings, @instrumentation)
         open_session
         head = @session.head { |fields| early_hints(fields) }
         @instrumentation.head(head, @session.report)
         refuse_5xx(head.first)
         response = Response.new(head, @session, @server, @instrumentation,
                                 on_complete: @settings.on_complete)
-        answer = Delivery.new(response, @session, @server, @settings, @instrumentation).answer
+        way = response.status == 101 ? Tunnel : Delivery
+        answer = way.new(response, @session, @server, @settings, @instrumentation).answer
       ensure
         @session&.close unless answer
       end

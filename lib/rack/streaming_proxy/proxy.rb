@@ -102,6 +102,10 @@ module Rack
         #   @return [Numeric, nil] seconds
         # @!attribute [rw] drain_timeout
         #   @return [Numeric] seconds
+        # @!attribute [rw] allow_upgrade
+        #   @return [Boolean, Array<String>]
+        # @!attribute [rw] tunnel_timeout
+        #   @return [Numeric, nil] seconds
         # @!attribute [rw] on_request
         #   @return [#call, nil]
         # @!attribute [rw] on_complete

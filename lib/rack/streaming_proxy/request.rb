@@ -27,6 +27,10 @@ module Rack
       # @api private
       attr_reader :env
 
+      # @return [String, nil] the protocols that the upstream is asked to change to
+      # @api private
+      attr_accessor :upgrade
+
       # @param target [Target]
       # @param rack_request [ClientRequest]
       # @param server [Server::Generic] the adaptation for the application server
@@ -136,7 +140,7 @@ module Rack
       def client(settings)
         believing = settings.x_forwarded != :replace
         scheme = believing ? @env["rack.url_scheme"] : @server.scheme
-        [@env["REMOTE_ADDR"], scheme, @host, http_version, !@server.early_hints.nil?]
+        [@env["REMOTE_ADDR"], scheme, @host, http_version, !@server.early_hints.nil?, @upgrade]
       end
     end
   end

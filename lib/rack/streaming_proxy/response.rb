@@ -63,12 +63,14 @@ module Rack
           @fields.none? { |name,| %w[etag last-modified].include?(name) }
       end
 
-      private
-
+      # @return [Hash] in the shape of Rack's
+      # @api private
       def headers
         fields = entity? ? @fields : @fields.reject { |name,| name == "content-type" }
         RackHeaders.from(fields, entity? ? @length : nil)
       end
+
+      private
 
       # Rack allows neither type nor length on these.
       def entity?

@@ -79,13 +79,22 @@ module Rack
       # @return [Boolean] false if that cannot be, because it is no socket of the system's, or its
       #   client has left: then nothing has happened
       def deliver(socket, head, framing, settings, id)
-        return false unless socket.is_a?(::BasicSocket)
-
         limits = [settings.send_timeout&.to_f, settings.drain_timeout.to_f]
         delivery = [head, framing, *limits, @upstream]
-        @exchange.deliver(socket.fileno, delivery, id).tap { |done| close_bell if done }
-      rescue IOError
-        false # The server has closed it.
+        handed_over(socket) { |descriptor| @exchange.deliver(descriptor, delivery, id) }
+      end
+
+      # Has the engine pass bytes on between the client and an upstream that has changed protocols.
+      #
+      # @param socket [IO] the client's, of which the engine takes a duplicate
+      # @param head [String] to be written first
+      # @param early [String] what the client has sent behind its request
+      # @param idle_timeout [Numeric, nil] seconds
+      # @param id [Integer] for {Reporters}
+      # @return [Boolean] false if that cannot be, as with {#deliver}
+      def tunnel(socket, head, early, idle_timeout, id)
+        tunnel = [head, early, idle_timeout&.to_f, @upstream]
+        handed_over(socket) { |descriptor| @exchange.tunnel(descriptor, tunnel, id) }
       end
 
       # @return [Array] `[attempts, bytes_up, bytes_down]`
@@ -114,6 +123,14 @@ module Rack
       end
 
       private
+
+      def handed_over(socket)
+        return false unless socket.is_a?(::BasicSocket)
+
+        yield(socket.fileno).tap { |done| close_bell if done }
+      rescue IOError
+        false # The server has closed it.
+      end
 
       # The native side has released it.
       def close_bell

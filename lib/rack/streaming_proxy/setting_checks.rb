@@ -15,6 +15,16 @@ module Rack
       # Bytes, of which there may be more than a count holds.
       SIZE = ->(value) { value.nil? || (value.is_a?(Integer) && value >= 0 && value < (1 << 63)) }
       FLAG = ->(value) { [true, false].include?(value) }
+      # What an upgrade may ask for: `name ["/" version]`. Not other HTTP, for requests in a tunnel
+      # would be seen by nobody here (h2c smuggling), nor TLS, for the same of anything.
+      TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/
+      PROTOCOL = lambda do |value|
+        value.is_a?(String) && value.match?(%r{\A#{TOKEN}(?:/#{TOKEN})?\z}) &&
+          !value.match?(%r{\A(?:h2c?|http|tls)(?:/|\z)}i)
+      end
+      UPGRADE = lambda do |value|
+        FLAG.call(value) || (value.is_a?(Array) && value.all?(PROTOCOL))
+      end
       CALLABLE = ->(value) { value.nil? || value.respond_to?(:call) }
       LOGGER = lambda do |value|
         value.nil? || %i[debug info warn error].all? { |level| value.respond_to?(level) }
@@ -58,7 +68,7 @@ module Rack
       # @return [Boolean] whether this may be sent as a header
       def self.header?(name, values)
         name = name.to_s
-        name.match?(/\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\z/) &&
+        name.match?(/\A#{TOKEN}\z/) &&
           !UNSETTABLE.include?(name.downcase) && one_only?(name.downcase, Array(values)) &&
           Array(values).all? { |one| one.is_a?(String) && !one.b.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
       end

@@ -73,6 +73,9 @@ module Rack
         Setting.new(:auto_hijack_above, 262_144, "bytes, 0 or more", COUNT),
         Setting.new(:send_timeout, 60, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:drain_timeout, 25, "seconds, 0 or more", NOT_NEGATIVE),
+        Setting.new(:allow_upgrade, true, "true, false or an Array of " \
+                                         "protocols, h2c, HTTP and TLS not among them", UPGRADE),
+        Setting.new(:tunnel_timeout, 3600, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:on_request, nil, "what responds to call, or nil", CALLABLE),
         Setting.new(:on_complete, nil, "what responds to call, or nil", CALLABLE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze

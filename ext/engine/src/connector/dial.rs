@@ -133,7 +133,7 @@ impl Dial<'_> {
         let task = tokio::spawn(async move {
             let _guard = guard;
             // How it ended reaches the exchange through its own request.
-            let _ = driver.await;
+            let _ = driver.with_upgrades().await;
         });
         let slot = self.take_slot(false)?;
         let driver = task.abort_handle();

@@ -29,19 +29,19 @@ const FLAGS: i32 = libc::MSG_DONTWAIT;
 
 /// The note is dropped before the descriptor.
 #[derive(Debug)]
-pub(super) struct ClientSocket {
+pub(crate) struct ClientSocket {
     _noted: Noted,
     socket: AsyncFd<OwnedFd>,
 }
 
 impl ClientSocket {
-    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = fd::registered(socket, Interest::READABLE | Interest::WRITABLE)?;
         Ok(ClientSocket { _noted: Noted::new(socket.get_ref().as_fd()), socket })
     }
 
     /// Writes some of the parts as soon as there is room, and takes from them what is written.
-    pub(super) async fn send(&self, parts: &mut VecDeque<Bytes>) -> io::Result<()> {
+    pub(crate) async fn send(&self, parts: &mut VecDeque<Bytes>) -> io::Result<()> {
         let write = |socket: &OwnedFd| {
             let slices: Vec<_> = parts.iter().take(PARTS).map(|part| IoSlice::new(part)).collect();
             SockRef::from(socket).send_vectored_with_flags(&slices, FLAGS)
@@ -51,9 +51,29 @@ impl ClientSocket {
         Ok(())
     }
 
+    /// Writes all of it, waiting for room as long as it takes.
+    pub(crate) async fn send_all(&self, bytes: Bytes) -> io::Result<()> {
+        let mut parts = VecDeque::from([bytes]);
+        while parts.front().is_some_and(|part| !part.is_empty()) {
+            self.send(&mut parts).await?;
+        }
+        Ok(())
+    }
+
+    /// The next bytes that the client has sent, at most so many; none at its end.
+    pub(crate) async fn receive(&self, most: usize) -> io::Result<Bytes> {
+        let receive = |socket: &OwnedFd| fd::received(socket, most, FLAGS);
+        self.socket.async_io(Interest::READABLE, receive).await
+    }
+
+    /// Ends our side.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        SockRef::from(&self.socket).shutdown(Shutdown::Write)
+    }
+
     /// Resolves once the client has ended its side, or the connection. What it sends before that is
     /// left where it is.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         while let Ok(mut guard) = self.socket.readable().await {
             if guard.ready().is_read_closed() {
                 return;
@@ -64,11 +84,11 @@ impl ClientSocket {
 
     /// Ends our side, and waits for the client to end its own: closed with bytes of its unread, the
     /// connection would be reset, and with it what the client has not read yet (RFC 9112 section 9.6).
-    pub(super) async fn finish(&self) {
+    pub(crate) async fn finish(&self) {
         let mut dropped = [MaybeUninit::uninit(); DROPPED];
         let mut read =
             |socket: &OwnedFd| SockRef::from(socket).recv_with_flags(&mut dropped, FLAGS);
-        if SockRef::from(&self.socket).shutdown(Shutdown::Write).is_ok() {
+        if self.end().is_ok() {
             while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0)
             {
             }
@@ -76,7 +96,7 @@ impl ClientSocket {
     }
 
     /// Whether closing resets the connection, also when the process is killed.
-    pub(super) fn reset_on_close(&self, reset: bool) {
+    pub(crate) fn reset_on_close(&self, reset: bool) {
         // Fails only on a connection that is down already, or a Unix socket, which has no reset.
         let _ = SockRef::from(&self.socket).set_linger(reset.then_some(Duration::ZERO));
     }

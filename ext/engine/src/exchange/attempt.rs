@@ -136,8 +136,7 @@ impl Task {
         let status = response.status().as_u16();
         headers::within(&self.policy.limits, "header", response.headers())
             .map_err(|rule| self.broken(rule))?;
-        let framing = framing::read(&self.head.method, status, version, response.headers())
-            .map_err(|what| self.broken(what.to_string()))?;
+        let framing = self.framing(status, version, response.headers())?;
         let keep_alive = headers::keep_alive(response.headers());
         Ok(Answer { response, framing, keep_alive, connection })
     }
@@ -174,6 +173,22 @@ impl Task {
         })
     }
 
+    fn framing(
+        &self,
+        status: u16,
+        version: Version,
+        fields: &HeaderMap,
+    ) -> Result<Framing, Failure> {
+        let read = match (status, &self.head.client.upgrade) {
+            (101, Some(asked)) => {
+                headers::switched(asked, version, fields).map(|()| Framing::TUNNEL)
+            }
+            _ => framing::read(&self.head.method, status, version, fields)
+                .map_err(|what| what.to_string()),
+        };
+        read.map_err(|rule| self.broken(rule))
+    }
+
     /// The failure of an upstream that broke a rule before its response's body.
     pub(super) fn broken(&self, rule: String) -> Failure {
         Failure::new(Kind::Protocol, Phase::Head, &self.origin, rule)
@@ -198,7 +213,7 @@ impl Task {
         } else {
             *request.uri_mut() = Uri::from(path);
             *request.headers_mut() = fields;
-            headers::on_this_hop(request.headers_mut());
+            headers::on_this_hop(request.headers_mut(), self.head.client.upgrade.as_ref());
         }
         Ok(request)
     }

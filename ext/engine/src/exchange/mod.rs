@@ -25,6 +25,7 @@ use crate::chunks::{Inbox, Message};
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::report::{Ledger, Report};
+use crate::tunnel::Switched;
 use crate::upload::{Upload, Written};
 use crate::watch::Watch;
 
@@ -74,6 +75,8 @@ pub struct Exchange {
     /// Waits for the answer to the question that the reader was asked.
     pub(crate) asked: Option<oneshot::Sender<Vec<bool>>>,
     pub(crate) over: Option<Result<(), Failure>>,
+    /// The connection of a 101, until a tunnel takes it.
+    pub(crate) switched: Option<Box<Switched>>,
     /// Bytes of the response that may be held for the reader.
     pub(crate) to_come: usize,
 }
@@ -86,6 +89,10 @@ impl Exchange {
             Some(Message::Head(head)) => {
                 self.to_come = self.inbox.bound(head.body, head.length);
                 Ok(HeadEvent::Head(head))
+            }
+            Some(Message::Switched(switched)) => {
+                self.switched = Some(switched);
+                self.head()
             }
             Some(Message::Rewind) => {
                 self.upload.begin_pass();
@@ -103,6 +110,11 @@ impl Exchange {
             }
             Some(Message::Chunk(_)) => Err(out_of_order()),
         }
+    }
+
+    /// The connection of a 101 whose head has been read.
+    pub(crate) fn take_switched(&mut self) -> Option<Switched> {
+        self.switched.take().map(|switched| *switched)
     }
 
     /// Answers [`HeadEvent::Permit`], for each of its addresses.
@@ -184,7 +196,8 @@ impl Exchange {
 
     /// What happened so far.
     pub fn report(&self) -> Report {
-        Report { bytes_up: self.upload.sent(), ..self.ledger.lock().clone() }
+        let report = self.ledger.lock().clone();
+        Report { bytes_up: report.bytes_up + self.upload.sent(), ..report }
     }
 
     /// The trailer fields of a response that has ended whole.
@@ -197,6 +210,7 @@ impl Exchange {
         if let Some(task) = self.task.take() {
             task.abort();
         }
+        self.switched = None;
         self.watch.end();
         self.inbox.clear();
         self.upload.clear();

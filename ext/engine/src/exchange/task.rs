@@ -1,9 +1,11 @@
 //! The task that does an exchange's work: attempts, then the response.
 
-use std::sync::Arc;
+use std::mem::take;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http_body::Body;
+use hyper_util::rt::TokioIo;
 use tokio::time::{sleep, timeout};
 
 use super::attempt::Answer;
@@ -20,6 +22,7 @@ use crate::pool::Key;
 use crate::report::Ledger;
 use crate::retry::Attempts;
 use crate::stats::Counted;
+use crate::tunnel::Switched;
 use crate::upload::{BodyKind, Upload};
 use crate::watch::Watch;
 
@@ -40,7 +43,8 @@ pub(crate) struct Task {
     pub(crate) upload: Arc<Upload>,
     /// Before the outbox, so that a panic drops it first: an exchange whose end is known is counted
     /// no more.
-    pub(crate) counted: Counted,
+    /// None once it is a tunnel's.
+    pub(crate) counted: Option<Counted>,
     pub(crate) outbox: Outbox,
     pub(crate) watch: Arc<Watch>,
     pub(crate) ledger: Ledger,
@@ -68,7 +72,9 @@ impl Task {
         watch.end();
         self.upload.abandon();
         let Task { counted, mut outbox, answered, .. } = self;
-        counted.end(&outcome, answered);
+        if let Some(counted) = counted {
+            counted.end(&outcome, answered);
+        }
         outbox.end(outcome);
     }
 
@@ -95,14 +101,18 @@ impl Task {
             return Err(failure);
         }
         let mut attempts = Attempts::new(self.policy.retry);
-        let mut fresh = false;
+        // A connection that may become a tunnel has served no other request.
+        let mut fresh = self.head.client.upgrade.is_some();
         loop {
             let replayable = |task: &Task| task.upload.replayable(task.rewindable);
             match self.attempt(fresh).await {
                 Ok(answer) => {
                     let status = answer.response.status().as_u16();
                     let Some(delay) = attempts.after_status(status, replayable(self)) else {
-                        return self.pass_on(answer).await;
+                        return match status {
+                            101 => self.switch(answer).await,
+                            _ => self.pass_on(answer).await,
+                        };
                     };
                     self.discard(answer).await;
                     sleep(delay).await;
@@ -147,6 +157,31 @@ impl Task {
                 self.core.pool.put(&self.key, connection, &self.policy.pool, keep_alive);
             }
         }
+        Ok(())
+    }
+
+    /// Leaves the connection to whoever makes a tunnel of it. Neither the pool nor the exchange's
+    /// clocks know it any more.
+    async fn switch(&mut self, answer: Answer) -> Result<(), Failure> {
+        let Answer { mut response, framing, connection, .. } = answer;
+        let fields = take(response.headers_mut());
+        let upgraded = hyper::upgrade::on(response).await;
+        let stream =
+            upgraded.map_err(|err| Failure::transport(Phase::Head, &self.origin, &err.into()))?;
+        let mut head = headers::pass_on(101, &fields, framing.body, self.policy.trust_upstream);
+        head.fields.extend(headers::switching(&fields));
+        self.answered = true;
+        if let Some(counted) = self.counted.take() {
+            self.outbox.switched(Switched {
+                stream: Mutex::new(TokioIo::new(stream)),
+                write_failed: connection.write_failed(),
+                ledger: self.ledger.clone(),
+                stats: self.core.stats.clone(),
+                connection: self.core.stats.connection(),
+                counted,
+            });
+        }
+        self.outbox.head(head);
         Ok(())
     }
 

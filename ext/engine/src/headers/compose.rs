@@ -83,10 +83,18 @@ pub(crate) fn expects_continue(map: &HeaderMap) -> bool {
     map.get(header::EXPECT).is_some_and(is_continue)
 }
 
-/// Adds what HTTP/1 says of this hop: TE does not go further (RFC 9110 section 10.1.4).
-pub(crate) fn on_this_hop(map: &mut HeaderMap) {
-    if map.contains_key(header::TE) {
-        map.insert(header::CONNECTION, HeaderValue::from_static("te"));
+/// Adds what HTTP/1 says of this hop: TE does not go further (RFC 9110 section 10.1.4), nor does
+/// Upgrade (section 7.8).
+pub(crate) fn on_this_hop(map: &mut HeaderMap, upgrade: Option<&HeaderValue>) {
+    let connection = match (upgrade, map.contains_key(header::TE)) {
+        (None, false) => return,
+        (None, true) => "te",
+        (Some(_), false) => "upgrade",
+        (Some(_), true) => "upgrade, te",
+    };
+    map.insert(header::CONNECTION, HeaderValue::from_static(connection));
+    if let Some(protocols) = upgrade {
+        map.insert(header::UPGRADE, protocols.clone());
     }
 }
 
@@ -110,7 +118,7 @@ mod tests {
             scheme: Some(HeaderValue::from_static("https")),
             host: Some(HeaderValue::from_static("front")),
             version: "1.1".to_owned(),
-            early_hints: false,
+            ..ClientFacts::default()
         };
         let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         RequestHead::new(method.as_bytes(), target, fields, client).expect("head")
@@ -183,11 +191,25 @@ mod tests {
         assert_eq!(te("gzip;q=0.5, Trailers"), ["te: trailers"]);
         assert_eq!(te("gzip"), [""; 0]);
         let mut map = HeaderMap::new();
-        on_this_hop(&mut map);
+        on_this_hop(&mut map, None);
         assert!(map.is_empty());
         map.insert(header::TE, HeaderValue::from_static("trailers"));
-        on_this_hop(&mut map);
+        on_this_hop(&mut map, None);
         assert_eq!(map[header::CONNECTION], "te");
+    }
+
+    #[test]
+    fn ws7_an_upgrade_goes_up_only_where_a_tunnel_can_be_made() {
+        let fields = [("connection", "upgrade"), ("upgrade", "websocket")];
+        let mut map = compose(&head("GET", &fields), BodyKind::None, &off(), &[]);
+        on_this_hop(&mut map, None);
+        assert!(!map.contains_key(header::UPGRADE) && !map.contains_key(header::CONNECTION));
+        on_this_hop(&mut map, Some(&HeaderValue::from_static("websocket")));
+        assert_eq!(map[header::CONNECTION], "upgrade");
+        assert_eq!(map[header::UPGRADE], "websocket");
+        map.insert(header::TE, HeaderValue::from_static("trailers"));
+        on_this_hop(&mut map, Some(&HeaderValue::from_static("websocket")));
+        assert_eq!(map[header::CONNECTION], "upgrade, te");
     }
 
     #[test]

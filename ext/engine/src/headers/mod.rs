@@ -11,6 +11,7 @@ mod limits;
 mod request;
 mod response;
 mod trailers;
+mod upgrade;
 
 pub use compose::FieldOverride;
 pub use forwarding::{Forwarding, XForwarded};
@@ -24,3 +25,4 @@ pub(crate) use keep_alive::keep_alive;
 pub(crate) use limits::within;
 pub(crate) use response::{end_to_end, pass_on};
 pub(crate) use trailers::Trailers;
+pub(crate) use upgrade::{switched, switching};

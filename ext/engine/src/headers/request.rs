@@ -19,6 +19,8 @@ pub struct ClientFacts {
     pub version: String,
     /// Whether the client can be told of a 103.
     pub early_hints: bool,
+    /// The protocols that it may change to: whoever sets this can make a tunnel of its connection.
+    pub upgrade: Option<HeaderValue>,
 }
 
 /// A request's head as the server took it in, checked to be HTTP.

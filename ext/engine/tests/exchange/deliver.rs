@@ -1,22 +1,14 @@
 //! Responses that the engine writes to the client's socket.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use streaming_engine::{BodyFraming, BodyKind, Bytes, Client, Delivery, Failure, Kind, Policy};
 
-use crate::peers::{PATIENCE, Reader, client, read_head, upstream};
-
-/// A client's end of a connection, and the server's.
-fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
-    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    (client, listener.accept().expect("a connection").0)
-}
+use crate::peers::{PATIENCE, Reader, client, pair, read_head, upstream};
 
 /// Has the response to a request delivered; tells how that ended.
 fn deliver(

@@ -18,4 +18,5 @@ mod pool;
 mod responses;
 mod reuse;
 mod spellings;
+mod tunnel;
 mod uploads;

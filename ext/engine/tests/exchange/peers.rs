@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use streaming_engine::{
-    BodyEvent, BodyKind, Client, ClientFacts, Exchange, Failure, HeadEvent, Policy, RequestHead,
-    ResponseHead, Signal, Target,
+    BodyEvent, BodyKind, Client, ClientFacts, Exchange, Failure, HeadEvent, HeaderValue, Policy,
+    RequestHead, ResponseHead, Signal, Target,
 };
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,6 +44,12 @@ impl Reader {
     /// A request whose client can be told of early hints.
     pub(crate) fn hinted(client: &Client, url: &str, policy: Policy) -> Self {
         let facts = ClientFacts { early_hints: true, ..facts() };
+        Self::with_facts(client, "GET", url, &[], facts, BodyKind::None, policy)
+    }
+
+    /// A request whose client wants to change to another protocol.
+    pub(crate) fn upgrading(client: &Client, url: &str, to: &'static str, policy: Policy) -> Self {
+        let facts = ClientFacts { upgrade: Some(HeaderValue::from_static(to)), ..facts() };
         Self::with_facts(client, "GET", url, &[], facts, BodyKind::None, policy)
     }
 
@@ -105,6 +111,14 @@ impl Reader {
             }
         }
     }
+}
+
+/// A client's end of a connection, and the server's.
+pub(crate) fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    (client, listener.accept().expect("a connection").0)
 }
 
 fn facts() -> ClientFacts {

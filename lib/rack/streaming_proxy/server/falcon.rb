@@ -19,9 +19,11 @@ module Rack
           "body has been read before" if read && !@env["rack.request.form_vars"]
         end
 
+        # Falcon takes all that follows an Upgrade for a body.
+        #
         # @return [Symbol, nil]
         def undeclared_body
-          :chunked if request.body
+          :chunked if request.body && !request.protocol
         end
 
         # @return [Boolean]
@@ -70,6 +72,12 @@ module Rack
           [status, headers, Rack::BodyProxy.new(body) { input.source.close }]
         end
 
+        # Falcon forgets its stream with the hijack.
+        def hijack
+          @hijacked = stream
+          super
+        end
+
         # @param length [Integer, nil]
         def abort_response(length)
           reset_on_close(client_socket) if @http10 && length.nil? && stream
@@ -78,6 +86,8 @@ module Rack
         private
 
         def request = @env["protocol.http.request"]
+
+        def hijacked_bytes = @hijacked.instance_variable_get(:@read_buffer).to_s.b
 
         def hint(headers)
           joined = headers.transform_values { |values| Array(values).join(", ") }

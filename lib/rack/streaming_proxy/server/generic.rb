@@ -43,6 +43,12 @@ module Rack
           @env["rack.early_hints"] unless @http10
         end
 
+        # @return [String, nil] the protocols that the client wants to change to (RFC 9110 7.8)
+        def upgrade
+          options = @env["HTTP_CONNECTION"].to_s.b.split(",")
+          @env["HTTP_UPGRADE"] if options.any? { |option| option.strip.casecmp?("upgrade") }
+        end
+
         # @return [Boolean] whether the client waits to be asked for its body, and can be
         def expects_continue? = false
 
@@ -128,6 +134,16 @@ module Rack
 
         # What the server has read behind the request and not used.
         def hijacked_bytes = ""
+
+        # @return [#call, nil] the server's own `rack.hijack`, within what Rack::Lint puts around it
+        def hijack_of_server
+          hijack = @env["rack.hijack"]
+          hijack = hijack.binding.local_variable_get(:original_hijack) while
+            hijack.is_a?(::Proc) && hijack.binding.local_variable_defined?(:original_hijack)
+          hijack
+        rescue ArgumentError
+          hijack # A proc of C has no binding.
+        end
 
         # Rack::Deflater outside asks for it behind the application, and then leaves the body alone.
         def decline_encoding = @env.delete("HTTP_ACCEPT_ENCODING")

@@ -32,10 +32,10 @@ module Rack
         def client_socket
           return if @env.key?("HTTP_TRANSFER_ENCODING") || @env.key?("CONTENT_LENGTH")
 
-          scope = @env["rack.hijack"].binding
+          scope = hijack_of_server.binding
           scope.local_variable_get(:connection).to_io if scope.local_variable_defined?(:connection)
         rescue ArgumentError, NoMethodError
-          nil # A middleware has put something else there, as Rack::Lint does.
+          nil # A middleware has put something else there.
         end
 
         # The core reads what is written, and frames it anew. Behind an upload the end of its

@@ -94,6 +94,11 @@ module Rack
 
         private
 
+        # Of a request without a body, Puma keeps what follows for the next one.
+        def hijacked_bytes
+          client.instance_variable_get(:@buffer).to_s.b
+        end
+
         # Puma 5 has it in HTTP_VERSION, where a client's header "Version" may join it, for its
         # SERVER_PROTOCOL is always HTTP/1.1; in Puma 8 HTTP_VERSION is that header alone.
         def version
@@ -119,9 +124,9 @@ module Rack
         end
 
         # @return [Object] the Puma::Client: up to Puma 7 it is `rack.hijack`, in 8 that is one of
-        #   its methods; anything else where a middleware has put its own there, as Rack::Lint does
+        #   its methods; anything else where a middleware has put its own there
         def client
-          hijack = @env["rack.hijack"]
+          hijack = hijack_of_server
           hijack.is_a?(::Proc) ? hijack.binding.receiver : hijack
         rescue ArgumentError
           nil # A proc of C has no binding.

@@ -86,6 +86,12 @@ module Rack
 
         private
 
+        # `rack.hijack` is the parser, which has what has been read.
+        def hijacked_bytes
+          parser = hijack_of_server
+          parser.respond_to?(:buf) ? parser.buf.b : ""
+        end
+
         def body_missed?
           announced = @env.key?("HTTP_TRANSFER_ENCODING") || @env["CONTENT_LENGTH"].to_i.positive?
           input = unwrapped(@env["rack.input"])

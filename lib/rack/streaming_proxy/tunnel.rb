@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+require_relative "delivery/raw_response"
+require_relative "error_response"
+require_relative "reporters"
+
+module Rack
+  module StreamingProxy
+    # The answer to a request whose upstream has changed protocols (RFC 9110 section 7.8): the
+    # client's connection goes to the engine, which writes the 101 and passes bytes on in both
+    # directions. Ruby hears of its end.
+    # @api private
+    class Tunnel
+      # @param response [Response] the 101
+      # @param session [Session]
+      # @param server [Server::Generic]
+      # @param settings [Configuration]
+      # @param instrumentation [Instrumentation]
+      def initialize(response, session, server, settings, instrumentation)
+        @response = response
+        @session = session
+        @server = server
+        @settings = settings
+        @instrumentation = instrumentation
+      end
+
+      # @return [Array(Integer, Hash, #each)] for the server, which does nothing with it
+      def answer
+        @instrumentation.delivery = :tunnel
+        socket, early = @server.hijack
+        hand_over(socket, early) || refuse(socket)
+        [200, {}, []]
+      ensure
+        # The engine has a duplicate: only its end is to end the connection.
+        socket&.close
+      end
+
+      private
+
+      def hand_over(socket, early)
+        head = Delivery::RawResponse.head(@response.status, @response.headers)
+        id = Reporters.expect(@settings) { |failure| ended(failure) }
+        done = @session.tunnel(socket, head, early, @settings.tunnel_timeout, id)
+        Reporters.forget(id) unless done
+        done
+      end
+
+      # On a thread of the reporters'.
+      def ended(failure)
+        return unless @session.close
+
+        @response.complete unless failure
+        error = ExchangeFailure.in_body(failure) if failure
+        return @instrumentation.failed(error, @session.report, status: 101) if error
+
+        @instrumentation.finish(101, @session.report)
+      end
+
+      # No descriptor is left for the duplicate, what the server has is no socket of the system's,
+      # or the client has gone.
+      def refuse(socket)
+        @session.close
+        status, headers, body = ErrorResponse.plain(503, ErrorResponse::RETRY_LATER)
+        headers = Delivery::RawResponse.framed(headers, :length)
+        socket.write(Delivery::RawResponse.head(status, headers) + body.join)
+        @instrumentation.finish(status, @session.report)
+      rescue SystemCallError, IOError
+        @instrumentation.finish(nil, @session.report, complete: false)
+      end
+    end
+  end
+end
