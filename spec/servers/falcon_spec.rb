@@ -18,6 +18,7 @@ RSpec.describe "Falcon" do
     chunked_uploads: true,
     several_values: true,
     client_gone: true,
+    hijack: true,
     tunnel: true,
     shutdown: true,
     restart: "Falcon's supervisor restarts its processes; here its core is run alone.",

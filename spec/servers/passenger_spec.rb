@@ -26,6 +26,9 @@ RSpec.describe "Passenger" do
     several_values: "Passenger joins them with commas; Set-Cookie it does not.",
     client_gone:
       ServerProfile.exception("Not behind a request that had a body: the next write tells."),
+    hijack:
+      ServerProfile.exception("With `--force-max-concurrent-requests-per-process 0`; not " \
+                              "behind a request that had a body."),
     tunnel:
       ServerProfile.exception("Passenger takes a tunnel for a request that holds its process, " \
                               "unless `force_max_concurrent_requests_per_process` is 0."),

@@ -30,6 +30,7 @@ RSpec.describe "Puma" do
     chunked_uploads: true,
     several_values: true,
     client_gone: true,
+    hijack: true,
     tunnel: true,
     shutdown: true,
     restart: true,

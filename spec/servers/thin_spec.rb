@@ -20,6 +20,7 @@ RSpec.describe "Thin" do
     chunked_uploads: "Thin does not read chunks; the proxy answers such an upload with 400.",
     several_values: "They come joined with commas; Set-Cookie does not.",
     client_gone: true,
+    hijack: "Thin hands no socket over: each stream has a thread.",
     tunnel: "Thin hands no connection over: requests go up without `Upgrade`.",
     shutdown: true,
     restart: "`thin restart` cuts streams, which is seen.",

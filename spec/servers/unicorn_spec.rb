@@ -31,6 +31,7 @@ RSpec.describe "Unicorn" do
     chunked_uploads: true,
     several_values: true,
     client_gone: true,
+    hijack: true,
     tunnel: true,
     shutdown: true,
     restart: true,

@@ -21,6 +21,7 @@ RSpec.describe "WEBrick" do
     chunked_uploads: true,
     several_values: "WEBrick joins them with commas; Set-Cookie it does not.",
     client_gone: true,
+    hijack: "WEBrick's threads write: its hijack is a pipe, or a call in the thread.",
     tunnel: "WEBrick hands no connection over: requests go up without `Upgrade`.",
     shutdown: true,
     restart: "WEBrick has no restart of its own.",

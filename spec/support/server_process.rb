@@ -37,6 +37,11 @@ class ServerProcess < RubyProcess
       [package]
     end
 
+    # @return [Hash{Symbol => Object}] options for one that serves one request at a time
+    def single
+      {}
+    end
+
     # @return [String] the gem that it comes from
     def package
       name.split("::").last.downcase

@@ -16,6 +16,7 @@ class ServerProfile
     chunked_uploads: "uploads in chunks",
     several_values: "every value of a header that comes several times",
     client_gone: "a client that leaves is noticed while the upstream is silent",
+    hijack: "streams hold no thread or worker (`delivery: :hijack`)",
     tunnel: "upgrades, such as WebSockets",
     shutdown: "streams are finished when the server is told to end",
     restart: "streams are finished when the server is told to restart",
@@ -25,6 +26,9 @@ class ServerProfile
 
   # Those that may not be limited: what the proxy is for.
   PROMISED = %i[live head truncation].freeze
+
+  # What holds of a response that the engine writes, on all servers.
+  UNCHANGED = "What is written to the client's socket passes no middleware."
 
   # What does not hold, as a sentence, and of what: of `:all` versions, of some `:versions` (`here`
   # says whether that of this system is one), or of some `:situations`, while it holds in others.
@@ -59,7 +63,9 @@ class ServerProfile
     end
   end
 
-  attr_reader :kind, :name, :signals, :limits
+  attr_reader :kind, :name, :signals
+  attr_accessor :delivery, :limits
+  protected :delivery=, :limits=
 
   def initialize(kind, name, signals, features)
     wrong = (FEATURES.keys - features.keys) | (features.keys - FEATURES.keys)
@@ -90,6 +96,20 @@ class ServerProfile
   # @return [Array<String>] what they may show on others
   def possible_states(feature)
     limits[feature]&.of == :versions ? %w[yes limited] : [state(feature)]
+  end
+
+  # @param delivery [Symbol] a value of the setting
+  # @return [ServerProfile] the same server, on which responses are delivered so
+  def delivering(delivery)
+    copy = dup
+    copy.delivery = delivery
+    copy.limits = limits.merge(deflater: limit(UNCHANGED)) if can?(:hijack)
+    copy
+  end
+
+  # @return [String] a config.ru with a proxy to any port
+  def rackup(**more)
+    RackupText.proxy_to_ports(delivery ? "delivery: #{delivery.inspect}" : "", **more)
   end
 
   # @return [Hash{String => ServerSignal}] the ways to restart it that let streams come to their end

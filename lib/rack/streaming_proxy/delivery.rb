@@ -47,7 +47,8 @@ module Rack
 
       # @return [Boolean] whether the response is to leave the application's thread, and can
       def leaves?
-        return false if @settings.delivery == :body || small? || !@session.uploaded?
+        return false if @settings.delivery == :body || small? || replaceable?
+        return false unless @session.uploaded?
         return true if @server.partial_hijack? || @server.full_hijack?
 
         Delivery.notice(@server, @instrumentation)
@@ -60,6 +61,9 @@ module Rack
         @settings.delivery == :auto && length && length <= @settings.auto_hijack_above &&
           @session.whole?
       end
+
+      # A 304 that a middleware outside makes of it would have the hijack all the same.
+      def replaceable? = @server.conditional? && @response.validator?
 
       def framing
         return :length if @response.length

@@ -58,10 +58,10 @@ module Rack
       end
 
       # @return [Boolean] whether Rack 2's Rack::ETag would collect this response
-      def digestible?
-        [200, 201].include?(@status) &&
-          @fields.none? { |name,| %w[etag last-modified].include?(name) }
-      end
+      def digestible? = [200, 201].include?(@status) && !validator?
+
+      # @return [Boolean] whether Rack::ConditionalGet could find it unchanged
+      def validator? = @fields.any? { |name,| %w[etag last-modified].include?(name) }
 
       # @return [Hash] in the shape of Rack's
       # @api private

@@ -5,7 +5,7 @@
 RSpec.shared_examples "instrumentation" do |profile|
   once do
     @server = start_server(profile.kind,
-                           RackupText.proxy_to_ports(above: ToldRequest::SUBSCRIBERS))
+                           profile.rackup(above: ToldRequest::SUBSCRIBERS))
   end
 
   # Milliseconds for which each stream lasts at least.

@@ -72,7 +72,7 @@ RSpec.shared_examples "load" do |profile|
   profile.signals.each do |name, signal|
     it "is accounted for, exchange by exchange: #{name}",
        feature: features[signal.effect], time_limit: 180 do
-      @server = start_server(profile.kind, RackupText.proxy_to_ports, **signal.options)
+      @server = start_server(profile.kind, profile.rackup, **signal.options)
       restarted = @server.restart_since_now
       worker = @server.serving_pid
       processes = @server.members

@@ -11,7 +11,7 @@ RSpec.shared_examples "middleware outside" do |profile|
   # A group of examples whose server has these lines above the proxy in its config.ru.
   define_singleton_method(:behind) do |above, &examples|
     context "such as #{above.scan(/^use ([\w:]+)/).join(", ")}" do
-      once { @server = start_server(profile.kind, RackupText.proxy_to_ports(above:)) }
+      once { @server = start_server(profile.kind, profile.rackup(above:)) }
       class_exec(&examples)
     end
   end
@@ -129,7 +129,7 @@ RSpec.shared_examples "middleware outside" do |profile|
     else
       it "ends the server when a head is late, and all its requests visibly",
          id: "ST2", feature: :rack_timeout do
-        @server = start_server(profile.kind, RackupText.proxy_to_ports(above: timeout))
+        @server = start_server(profile.kind, profile.rackup(above: timeout))
         other = ask(start_upstream do |connection|
           connection.read_head
           connection.write("#{chunked}5\r\nfirst\r\n")

@@ -4,7 +4,7 @@
 RSpec.shared_examples "restarts" do |profile|
   profile.restarts.each do |name, signal|
     it "let a stream come to its end, and then serve anew: #{name}", feature: :restart do
-      @server = start_server(profile.kind, RackupText.proxy_to_ports, **signal.options)
+      @server = start_server(profile.kind, profile.rackup, **signal.options)
       restarted = @server.restart_since_now
       tick = EventQueue.new("sign to tick")
       upstream = start_upstream do |connection|
@@ -28,11 +28,11 @@ RSpec.shared_examples "restarts" do |profile|
 
   unless profile.can?(:restart)
     it "mean to end it and to start it again", feature: :restart do
-      @server = start_server(profile.kind, RackupText.proxy_to_ports)
+      @server = start_server(profile.kind, profile.rackup)
       expect(outcome(ask(serving { [200, {}, "before"] })).body).to eq("before")
       @server.signal(@server.stop_signal)
       expect(@server.wait(within: 15)).not_to be_nil
-      @server = start_server(profile.kind, RackupText.proxy_to_ports)
+      @server = start_server(profile.kind, profile.rackup)
       expect(outcome(ask(serving { [200, {}, "anew"] })).body).to eq("anew")
     end
   end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.shared_examples "shutdown" do |profile|
-  before { @server = start_server(profile.kind, RackupText.proxy_to_ports) }
+  before { @server = start_server(profile.kind, profile.rackup) }
 
   # An upstream that sends a first chunk, and another whenever it is told to.
   def open_stream

@@ -85,7 +85,7 @@ RSpec.shared_examples "truncation" do |profile|
 
   context "when rack.input breaks after the head" do
     once do
-      @server = start_server(profile.kind, RackupText.proxy_to_ports(above: <<~RUBY))
+      @server = start_server(profile.kind, profile.rackup(above: <<~RUBY))
         class BreaksLate
           def initialize(app)
             @app = app

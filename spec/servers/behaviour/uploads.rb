@@ -151,7 +151,7 @@ RSpec.shared_examples "uploads" do |profile|
   context "that middleware outside has read already" do
     once do
       @server = start_server(profile.kind,
-                             RackupText.proxy_to_ports(above: <<~RUBY))
+                             profile.rackup(above: <<~RUBY))
                                require "rack/method_override"
                                use Rack::MethodOverride
                              RUBY

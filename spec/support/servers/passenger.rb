@@ -6,6 +6,11 @@ class ServerProcess
   class Passenger < ServerProcess
     LISTENING = %r{Accessible via: http://127\.0\.0\.1:(\d+)}
 
+    # By itself Passenger's core gives a process one request after the other has been answered.
+    def self.single
+      { more: %w[--force-max-concurrent-requests-per-process 0] }
+    end
+
     # @param workers [Integer] processes at the most
     # @param more [Array<String>] further arguments
     def initialize(rackup, workers: 1, more: [], **process)

@@ -17,6 +17,10 @@ class ServerProcess
     RUBY
     private_constant :ENDING
 
+    def self.single
+      { threads: 1 }
+    end
+
     # @param workers [Integer] 0 is single mode
     # @param more [String] further lines of the configuration, such as `preload_app!`
     def initialize(rackup, threads: 5, workers: 0, more: "", **process)

@@ -11,6 +11,10 @@ module Rack
         # @return [Boolean] whether this server gave it
         def self.serves?(_env) = true
 
+        # Upon which Rack::ConditionalGet makes a 304.
+        CONDITIONS = %w[HTTP_IF_NONE_MATCH HTTP_IF_MODIFIED_SINCE].freeze
+        private_constant :CONDITIONS
+
         # @return [Boolean] whether REQUEST_URI is the server's work, not what the client wrote
         def self.rewrites_target? = false
 
@@ -33,6 +37,9 @@ module Rack
 
         # @return [#read, nil] the request's body, without framing
         def input = @env["rack.input"]
+
+        # @return [Boolean] whether a middleware outside may put a 304 in the response's place
+        def conditional? = CONDITIONS.any? { |condition| @env.key?(condition) }
 
         # @return [IO, nil] the client's socket, or another whose end tells of its leaving
         # @raise [IOError] when it has been closed: its client has left

@@ -67,8 +67,8 @@ module Rack
         private
 
         def hijacked(answer)
-          response = response_of(@env["rack.hijack"])
-          response ? Hijack.offer(answer, @env, @socket, response) : answer
+          response = response_of(@env["rack.hijack"]) unless conditional?
+          response ? Hijack.offer(answer, @socket, response) : answer
         end
 
         # A local variable of the method in which Rack 2's handler makes `rack.hijack`, around which

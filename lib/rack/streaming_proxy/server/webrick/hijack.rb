@@ -9,22 +9,16 @@ module Rack
         # called in the pipe's place: what that raises ends the connection.
         # @api private
         class Hijack
-          # Upon which Rack::ConditionalGet makes a 304.
-          CONDITIONS = %w[HTTP_IF_NONE_MATCH HTTP_IF_MODIFIED_SINCE].freeze
-          private_constant :CONDITIONS
-
           # Middlewares outside may put another response in the place of some, and WEBrick would
           # seek in a body for a range: these are not streamed.
           #
           # @param answer [Array(Integer, Hash, Body)]
-          # @param env [Hash]
           # @param socket [IO] the client's
           # @param response [WEBrick::HTTPResponse]
           # @return [Array(Integer, Hash, #each)]
-          def self.offer(answer, env, socket, response)
+          def self.offer(answer, socket, response)
             status, headers, body = answer
-            return answer if !(200..299).cover?(status) || headers.key?("Content-Range") ||
-                             CONDITIONS.any? { |condition| env.key?(condition) }
+            return answer if !(200..299).cover?(status) || headers.key?("Content-Range")
 
             framed = response.request_http_version >= "1.1" || headers.key?("Content-Length")
             hijack = new(body, Callable.new(body, framed ? nil : socket), response)
