@@ -4,11 +4,22 @@ require "socket"
 
 # Calls a proxy in the spec process as a server would that hands its client's socket over.
 module HijackedCalls
-  PARTIAL = { "rack.hijack?" => true }.freeze
+  PARTIAL = { "rack.hijack?" => true,
+              "rack.hijack" => -> { raise "a full hijack" } }.freeze
 
   # @return [Array<UNIXSocket>] the server's end and the client's
   def socket_pair
     UNIXSocket.pair.map { |socket| closing(socket) }
+  end
+
+  # The same over TCP, where a reset can be seen.
+  # @return [Array(TCPSocket, RawSocket)]
+  def connection_pair
+    listener = TCPServer.new("127.0.0.1", 0)
+    client = TCPSocket.new("127.0.0.1", listener.local_address.ip_port)
+    [closing(listener.accept), closing(RawSocket.new(client))]
+  ensure
+    listener&.close
   end
 
   # @return [Array(Integer, Hash, #each)] as the server gets it

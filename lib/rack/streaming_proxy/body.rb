@@ -55,15 +55,21 @@ module Rack
       # @param settings [Configuration]
       # @return [Boolean] false if that cannot be: nothing has happened then
       def deliver(socket, head, framing, settings)
-        return false unless @open.shift
+        # A thread that is killed in between would leave an exchange that nobody closes.
+        Thread.handle_interrupt(Object => :never) do
+          return false unless @open.shift
 
-        id = Reporters.expect(settings) { |failure| delivered(failure) }
-        done = @session.deliver(socket, head, framing, settings, id)
-        return true if done
+          id = Reporters.expect(settings) { |failure| delivered(failure) }
+          @session.deliver(socket, head, framing, settings, id) || taken_back(id)
+        end
+      end
 
-        Reporters.forget(id)
-        @open.push(true)
-        false
+      # Ends the exchange, because the body cannot be delivered, and says why.
+      #
+      # @param reason [String]
+      def refuse(reason)
+        guarded { @instrumentation.warn(reason) }
+        close
       end
 
       # Ends the exchange; never raises. Idempotent. In a process forked from the one that opened
@@ -73,6 +79,12 @@ module Rack
       end
 
       private
+
+      def taken_back(id)
+        Reporters.forget(id)
+        @open.push(true)
+        false
+      end
 
       # On a thread of the reporters'.
       def delivered(failure)

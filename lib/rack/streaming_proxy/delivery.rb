@@ -25,7 +25,7 @@ module Rack
 
       # @return [Array(Integer, Hash, #each)] for the server
       def answer
-        return @response.to_a unless @response.body? && leaves?
+        return @response.to_a if ordinary? || !leaves?
 
         @instrumentation.delivery = :hijack
         @server.partial_hijack? ? partial : full
@@ -39,20 +39,25 @@ module Rack
         return if @noticed
 
         @noticed = true
-        log.warn("delivery: #{server.class.name[/\w+\z/]} hands no client's socket over, so that " \
-                 "responses are written in the application's threads")
+        log.warn("delivery: #{server.unhijackable}; responses are written in the application's " \
+                 "threads")
       end
 
       private
 
-      # @return [Boolean] whether the response is to leave the application's thread, and can
-      def leaves?
-        return false if @settings.delivery == :body || small? || replaceable?
-        return false unless @session.uploaded?
-        return true if @server.partial_hijack? || @server.full_hijack?
+      # Nobody else goes on with an upload.
+      def ordinary?
+        @settings.delivery == :body || !@response.body? || small? || replaceable? ||
+          !@session.uploaded?
+      end
 
-        Delivery.notice(@server, @instrumentation)
-        false
+      # A full hijack, which loses what middleware outside adds, is for whoever asks for it.
+      def leaves?
+        return true if @server.partial_hijack?
+
+        full = @server.full_hijack?
+        Delivery.notice(@server, @instrumentation) unless full
+        full && @settings.delivery == :hijack
       end
 
       # Such a response goes the ordinary way under `:auto`: its client may keep the connection.
@@ -83,8 +88,10 @@ module Rack
         headers = RawResponse.framed(headers, framing)
         socket, = @server.hijack
         head = RawResponse.head(status, headers)
-        RawResponse.deliver(body, socket, head, framing, @settings)
+        whole = RawResponse.deliver(body, socket, head, framing, @settings)
         [200, {}, []]
+      ensure
+        @server.release(socket, cut: !whole && framing == :end) if socket
       end
     end
   end

@@ -29,6 +29,7 @@ module Rack
         def expect(settings, &report)
           @lock.synchronize do
             start unless @pid == Process.pid
+            staff
             @expected[@last += 1] = Expected.new(settings, report)
             @last
           end
@@ -53,8 +54,20 @@ module Rack
           @ended = []
           @turn = Mutex.new
           @bell = ::IO.for_fd(Native::Deliveries.bell, autoclose: false)
-          THREADS.times { Thread.new { work }.name = "rsp-report" }
+          @threads = []
           Shutdown.at_exit
+        end
+
+        # A callable may end its thread, by an exception that is no StandardError.
+        def staff
+          @threads.select!(&:alive?)
+          @threads.push(reporter) while @threads.size < THREADS
+        end
+
+        # A thread begins with the mask of the one that makes it, and must end with the process.
+        def reporter
+          Thread.new { Thread.handle_interrupt(Object => :immediate) { work } }
+                .tap { |thread| thread.name = "rsp-report" }
         end
 
         def work

@@ -35,13 +35,15 @@ module Rack
         # @param head [String] to be written first
         # @param framing [Symbol]
         # @param settings [Configuration]
+        # @return [Boolean] whether the engine has it, or all of it has been written
         def self.deliver(body, socket, head, framing, settings)
-          return if body.deliver(socket, head, framing, settings)
+          return true if body.deliver(socket, head, framing, settings)
 
           socket.write(head) unless head.empty?
           write(body, socket, framing == :chunks && !body.framed?)
+          true
         rescue BodyError, SystemCallError, IOError
-          nil # The body has told why it ended; the client sees that its framing does not.
+          false # The body has told why it ended.
         ensure
           body.close
         end

@@ -106,6 +106,9 @@ module Rack
         # @return [Boolean] whether {#hijack} will do
         def full_hijack? = partial_hijack? && @env["rack.hijack"].respond_to?(:call)
 
+        # @return [String] why neither can be
+        def unhijackable = "#{self.class.name[/\w+\z/]} hands no client's socket over"
+
         # Called when the response is to be offered with a `rack.hijack`: what middleware outside
         # would make of the body is not sent.
         def prepare_partial_hijack = decline_encoding
@@ -121,6 +124,20 @@ module Rack
           socket = @env["rack.hijack"].call
           @env["rack.hijack_io"] ||= socket
           [hijacked_socket(socket), hijacked_bytes]
+        end
+
+        # Closes what has been handed over; the engine has a duplicate.
+        #
+        # @param socket [#close]
+        # @param cut [Boolean] whether the client is to see that something is missing
+        def release(socket, cut:)
+          if cut && socket.respond_to?(:to_io)
+            reset_on_close(socket)
+            socket.to_io.close # TLS would say first that it ends well.
+          end
+          socket.close
+        rescue SystemCallError, IOError
+          nil # It is closed.
         end
 
         # @param answer [Array(Integer, Hash, #each)]

@@ -76,6 +76,9 @@ module Rack
         # @return [Boolean]
         def partial_hijack? = super && scheme == "http"
 
+        # @return [String]
+        def unhijackable = scheme == "https" ? "Puma encrypts what the client gets" : super
+
         # Puma 5 calls the hijack with the cork in.
         #
         # @param _io [Object]
