@@ -52,7 +52,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
       expect(payload).to include(
         method: "POST", upstream: upstream.url("").chomp("/"), url: upstream.url("/path"),
         status: 200, bytes_up: 3, bytes_down: 8, attempts: 1, reused: false, delivery: :body,
-        complete: true, logger:
+        complete: true, aborted_by: nil, logger:
       )
       expect(payload.keys & %i[error exception exception_object]).to be_empty
     end

@@ -58,6 +58,8 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and wrong settings" do
     delivery: ["hijack", true, false, nil, :always],
     auto_hijack_above: [-1, "1", nil, 1.5],
     send_timeout: [0, -1, "1", Float::NAN, Float::INFINITY],
+    min_send_rate: [0, -1, "1", 1.5],
+    max_streams: [0, -1, "1", 1.5],
     drain_timeout: [-1, "1", nil, Float::NAN, Float::INFINITY],
     allow_upgrade: ["websocket", nil, 1, [:websocket], ["h2c"], ["TLS/1.0"], ["a b"]],
     tunnel_timeout: [0, -1, "1", Float::NAN, Float::INFINITY],

@@ -34,7 +34,7 @@ module Rack
     # `started`, each is one of `exchanges`, `finished`, `abandoned` and `errors`.
     #
     # @return [Hash{Symbol => Integer, Hash}] At this moment: `exchanges` (open requests),
-    #   `deliveries` (responses that the engine writes to clients' sockets),
+    #   `streams` (responses that the engine writes to clients' sockets, or is about to),
     #   `connections` (to upstreams, idle ones included), `idle_connections`, `waiting_requests`
     #   (for a connection), `buffer_bytes` (that open exchanges hold outside Ruby's heap, or may
     #   come to hold; Ruby's garbage collector is told of them), `tasks` (of the engine).

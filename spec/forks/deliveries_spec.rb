@@ -9,6 +9,7 @@ RSpec.describe "A process whose engine writes to clients" do
     def stream(path, app = nil, **settings)
       app ||= proxy(delivery: :hijack, **settings)
       ours, theirs = UNIXSocket.pair
+      yield ours if block_given?
       env = Rack::MockRequest.env_for(path, "rack.hijack?" => true)
       app.call(env)[1].fetch("rack.hijack").call(ours)
       theirs
@@ -101,14 +102,16 @@ RSpec.describe "A process whose engine writes to clients" do
 
   it "is not drained as long as a client has not got all of one" do
     result = process(<<~RUBY)
-      client = stream("/bulk")
+      client = stream("/whole") do |ours|
+        nil until ours.write_nonblock("x" * 4096, exception: false) == :wait_writable
+      end
       p soon { Rack::StreamingProxy.stats[:exchanges].zero? }
-      p Rack::StreamingProxy.stats[:deliveries], Rack::StreamingProxy.drain(within: 0.1)
-      p client.read.bytesize
+      p Rack::StreamingProxy.stats[:streams], Rack::StreamingProxy.drain(within: 0.1)
+      p client.read.delete("x")
       client.close
-      p Rack::StreamingProxy.drain(within: 10), Rack::StreamingProxy.stats[:deliveries]
+      p Rack::StreamingProxy.drain(within: 10), Rack::StreamingProxy.stats[:streams]
     RUBY
-    expect(result.output).to eq("true\n1\nfalse\n300000\ntrue\n0\n")
+    expect(result.output).to eq(%(true\n1\nfalse\n"whole"\ntrue\n0\n))
   end
 
   it "can be told to end them before, and goes on" do

@@ -31,8 +31,30 @@ module DeliveryEffects
     expect(elapsed { Rack::StreamingProxy.shutdown }).to be_between(0.2, 20) # by default 25
   end
 
-  # A client that takes nothing, for whom more is to come than the sockets hold.
   def effect_of_send_timeout(app)
+    expect_leave_of_stalled(app)
+  end
+
+  def effect_of_min_send_rate(app)
+    expect_leave_of_stalled(app)
+  end
+
+  def effect_of_max_streams(app)
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.begin_chunked
+      connection.wait_for_end(within: 20)
+    end
+    proxy = app.call(upstream.url, delivery: :hijack)
+    first = answer_offered(proxy)
+    expect([first, answer_offered(proxy)].map(&:first)).to eq([200, 503])
+    first.last.close
+  end
+
+  private
+
+  # A client that takes nothing, for whom more is to come than the sockets hold.
+  def expect_leave_of_stalled(app)
     ended = EventQueue.new("end of the upstream's connection")
     upstream = start_upstream do |connection|
       connection.read_head

@@ -30,7 +30,7 @@ module SettingEffects
     max_request_body: 3, max_response_body: 3, max_headers: 3, max_header_bytes: 60,
     max_interim_responses: 1, delivery: :hijack, auto_hijack_above: 3, send_timeout: 0.2,
     drain_timeout: 0.2,
-    allow_upgrade: false, tunnel_timeout: 0.2,
+    allow_upgrade: false, tunnel_timeout: 0.2, min_send_rate: 1 << 30, max_streams: 1,
     on_request: ->(headers) { headers["X-Told"] = "yes" },
     on_complete: LimitEffects::COMPLETED.method(:push)
   }.freeze

@@ -20,6 +20,8 @@ use crate::signal::Signal;
 use crate::sync::{AtomicBool, AtomicUsize, AtomicWaker, Ordering, Receiver, Sender, unbounded};
 use crate::tunnel::Switched;
 
+/// Bytes that wait for a reader at the most, besides the piece that crosses the limit.
+pub(crate) const QUEUE: usize = 256 * 1024;
 /// What a queued message costs beside its payload, about: itself and its block in the queue.
 const OVERHEAD: usize = 128;
 /// A chunk of less is copied: it would keep all of hyper's read buffer alive.
@@ -51,7 +53,7 @@ pub(crate) enum Message {
 #[derive(Debug)]
 struct Shared {
     queued: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
     room: AtomicWaker,
     reader_gone: AtomicBool,
     signal: Arc<Signal>,
@@ -65,7 +67,7 @@ pub(crate) fn channel(limit: usize, signal: Arc<Signal>, upstream: &str) -> (Out
     let (sender, receiver) = unbounded();
     let shared = Arc::new(Shared {
         queued: AtomicUsize::new(0),
-        limit,
+        limit: AtomicUsize::new(limit),
         room: AtomicWaker::new(),
         reader_gone: AtomicBool::new(false),
         signal,
@@ -105,18 +107,29 @@ impl Outbox {
     /// Queues a chunk, waiting first for room. The reader learns of it at the next flush, or when
     /// the queue is full.
     pub(crate) async fn chunk(&mut self, bytes: Bytes) {
-        if !self.has_room() {
-            self.flush();
-            let shared = &self.shared;
-            poll_fn(|cx| {
-                shared.room.register(cx.waker());
-                if shared.has_room() { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-        }
+        self.room().await;
         let bytes = if bytes.len() < SMALL { Bytes::copy_from_slice(&bytes) } else { bytes };
         self.shared.queued.fetch_add(cost(&bytes), Ordering::AcqRel);
         self.push(Message::Chunk(bytes));
+    }
+
+    /// Waits for room. What is fetched only then is not held besides what is queued.
+    pub(crate) async fn room(&mut self) {
+        if self.has_room() {
+            return;
+        }
+        self.flush();
+        let shared = &self.shared;
+        poll_fn(|cx| {
+            shared.room.register(cx.waker());
+            if shared.has_room() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// How many bytes may wait for the reader, about.
+    pub(crate) fn limit(&self) -> usize {
+        self.shared.limit.load(Ordering::Acquire)
     }
 
     /// Whether the next chunk would be taken without waiting.
@@ -202,7 +215,8 @@ fn cost_of(fields: &Fields) -> usize {
 
 impl Shared {
     fn has_room(&self) -> bool {
-        self.queued.load(Ordering::Acquire) < self.limit || self.reader_gone.load(Ordering::Acquire)
+        self.queued.load(Ordering::Acquire) < self.limit.load(Ordering::Acquire)
+            || self.reader_gone.load(Ordering::Acquire)
     }
 }
 
@@ -249,6 +263,13 @@ impl Inbox {
         Some(parts)
     }
 
+    /// Has about so many bytes wait at the most, from now on.
+    pub(crate) fn limit_to(&self, bytes: usize) {
+        if self.shared.limit.swap(bytes, Ordering::AcqRel) < bytes {
+            self.shared.room.wake();
+        }
+    }
+
     /// Wakes a task when the signal rings.
     pub(crate) fn wake_on_change(&self, task: &Waker) {
         self.shared.signal.wake(task);
@@ -262,7 +283,7 @@ impl Inbox {
 
     /// Bytes of a body that may wait here, of this length if it is known.
     pub(crate) fn bound(&self, body: bool, length: Option<u64>) -> usize {
-        let most = if body { self.shared.limit } else { 0 };
+        let most = if body { self.shared.limit.load(Ordering::Acquire) } else { 0 };
         length.and_then(|length| usize::try_from(length).ok()).map_or(most, |len| len.min(most))
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::chunks;
+use crate::chunks::{self, QUEUE};
 use crate::connector::Connector;
-use crate::deliver::Delivery;
+use crate::deliver::{self, Delivery};
 use crate::destination::{Destinations, Permission};
 use crate::drain::Drain;
 use crate::error::Failure;
@@ -24,8 +24,6 @@ use crate::tunnel::Tunnel;
 use crate::upload::{BodyKind, Upload};
 use crate::watch::Watch;
 
-/// Bytes that wait in each direction of an exchange, besides the piece that crossed the limit.
-const QUEUE: usize = 256 * 1024;
 /// Threads for what blocks: lookups, and reading certificates.
 const BLOCKING: usize = LOOKUPS + 1;
 /// How long a thread may take to end that has nothing to do.
@@ -80,7 +78,7 @@ impl Client {
         };
         let signal = Arc::new(signal);
         let origin = head.target.origin();
-        let (outbox, inbox) = chunks::channel(QUEUE, signal.clone(), &origin);
+        let (outbox, inbox) = chunks::channel(policy.read_ahead, signal.clone(), &origin);
         let upload = Upload::new(body, QUEUE, signal.clone(), self.core.stats.clone());
         if policy.destinations == Destinations::Asked {
             upload.hold();
@@ -104,6 +102,7 @@ impl Client {
             answered: false,
             counted: Some(self.core.stats.exchange()),
         };
+        let stats = self.core.stats.clone();
         let task = Some(self.runtime.spawn(task.run()).abort_handle());
         Exchange {
             inbox,
@@ -115,6 +114,8 @@ impl Client {
             over: None,
             switched: None,
             to_come: 0,
+            place: None,
+            stats,
         }
     }
 
@@ -126,10 +127,10 @@ impl Client {
         delivery: Delivery,
         ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
-        let (core, counted) = (self.core.clone(), self.core.stats.delivery());
+        let core = self.core.clone();
+        deliver::lock(&exchange).take_place(usize::MAX);
         self.runtime.spawn(async move {
             let outcome = delivery.run(exchange, &core.drain).await;
-            drop(counted);
             ended(outcome);
         });
     }
@@ -153,7 +154,7 @@ impl Client {
         tunnel: Tunnel,
         ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
-        let (core, counted) = (self.core.clone(), self.core.stats.delivery());
+        let (core, counted) = (self.core.clone(), self.core.stats.stream(usize::MAX));
         self.runtime.spawn(async move {
             let outcome = tunnel.run(exchange, &core.drain).await;
             drop(counted);
@@ -171,10 +172,10 @@ impl Client {
         }
     }
 
-    /// Whether nothing is under way: no exchange, no delivery, and no lookup that one has left behind.
+    /// Whether nothing is under way: no exchange, no stream, and no lookup that one has left behind.
     pub fn is_at_rest(&self) -> bool {
         let now = self.core.stats.snapshot();
-        now.exchanges + now.deliveries == 0 && self.core.connector.is_at_rest()
+        now.exchanges + now.streams == 0 && self.core.connector.is_at_rest()
     }
 
     /// Closes the idle connections and ends the threads; at rest that takes a moment only.

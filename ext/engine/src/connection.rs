@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use hyper::client::conn::http1;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::counted::Reads;
 use crate::error::TransportError;
 use crate::http2::{ReceivedBody, Stream};
 use crate::policy::PoolSettings;
@@ -78,7 +79,7 @@ pub(crate) struct Http1 {
     sender: http1::SendRequest<UploadBody>,
     driver: AbortHandle,
     peer: Option<IpAddr>,
-    received: Arc<AtomicU64>,
+    reads: Arc<Reads>,
     write_failed: Arc<AtomicBool>,
     born: Instant,
     served: u64,
@@ -87,17 +88,17 @@ pub(crate) struct Http1 {
 }
 
 impl Http1 {
-    /// `received` counts what comes over it; `write_failed` says whether a write did.
+    /// `reads` is of what comes over it; `write_failed` says whether a write did.
     pub(crate) fn new(
         sender: http1::SendRequest<UploadBody>,
         driver: AbortHandle,
         peer: Option<IpAddr>,
-        received: Arc<AtomicU64>,
+        reads: Arc<Reads>,
         write_failed: Arc<AtomicBool>,
         slot: Slot,
     ) -> Self {
         let born = Instant::now();
-        Http1 { sender, driver, peer, received, write_failed, born, served: 0, _slot: slot }
+        Http1 { sender, driver, peer, reads, write_failed, born, served: 0, _slot: slot }
     }
 
     /// Whether it may serve another request.
@@ -205,8 +206,16 @@ impl Connection {
     /// Bytes that have come so far, for whatever request.
     pub(crate) fn heard(&self) -> u64 {
         match self {
-            Connection::Http1(connection) => connection.received.load(Ordering::Relaxed),
+            Connection::Http1(connection) => connection.reads.received(),
             Connection::Http2(stream) => stream.heard(),
+        }
+    }
+
+    /// Has at most so many bytes be read from the socket at once. An HTTP/2 stream is bounded by its
+    /// window.
+    pub(crate) fn read_at_most(&self, bytes: usize) {
+        if let Connection::Http1(connection) = self {
+            connection.reads.at_most(bytes);
         }
     }
 

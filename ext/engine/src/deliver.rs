@@ -4,6 +4,7 @@
 //! exchange as a thread would, frames what is read, and writes it. That a body was cut short is
 //! seen by the missing end of its framing, or where only the connection's end tells, by a reset.
 
+mod pace;
 pub(crate) mod socket;
 
 use std::collections::VecDeque;
@@ -15,15 +16,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::drain::Drain;
 use crate::error::{Failure, Kind, Phase};
 use crate::exchange::{BodyEvent, Exchange};
+use pace::Pace;
 use socket::ClientSocket;
 
-/// Bytes that are read at once.
-const PIECE: usize = 32 * 1024;
 /// How long a client may take to end its side once it has the whole response.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -51,6 +51,8 @@ pub struct Delivery {
     pub send_timeout: Option<Duration>,
     /// How long it may go on when the process is to end.
     pub drain_timeout: Duration,
+    /// Bytes a second that it has to take of what waits for it.
+    pub min_send_rate: Option<u64>,
     /// The upstream, for messages.
     pub upstream: String,
 }
@@ -68,18 +70,26 @@ impl Delivery {
     }
 
     async fn write(self, exchange: &Mutex<Exchange>, drain: &Drain) -> Result<(), Failure> {
-        let Delivery { socket, head, framing, send_timeout, drain_timeout, upstream } = self;
-        let client = Client { send_timeout, upstream };
-        let socket = ClientSocket::new(socket).map_err(|err| client.lost(&err.to_string()))?;
+        let upstream = &self.upstream;
+        let (framing, drain_timeout) = (self.framing, self.drain_timeout);
+        let pace = Pace::new(self.min_send_rate);
+        let mut client = Client {
+            send_timeout: self.send_timeout,
+            min_send_rate: self.min_send_rate,
+            pace,
+            upstream,
+        };
+        let socket =
+            ClientSocket::new(self.socket).map_err(|err| lost(upstream, &err.to_string()))?;
         if framing == BodyFraming::End {
             socket.reset_on_close(true);
         }
         let mut over = pin!(drain.over(drain_timeout));
         let outcome = tokio::select! {
             biased;
-            outcome = client.pass_on(&socket, head, framing, exchange) => outcome,
-            () = socket.closed() => Err(client.lost("the client left before the response's end")),
-            () = &mut over => Err(client.cut(drain_timeout)),
+            outcome = client.pass_on(&socket, self.head, framing, exchange) => outcome,
+            () = socket.closed() => Err(lost(upstream, "the client left before the response's end")),
+            () = &mut over => Err(cut(upstream, drain_timeout)),
         };
         if outcome.is_ok() {
             socket.reset_on_close(false);
@@ -94,14 +104,16 @@ impl Delivery {
 
 /// Who is written to.
 #[derive(Debug)]
-struct Client {
+struct Client<'a> {
     send_timeout: Option<Duration>,
-    upstream: String,
+    min_send_rate: Option<u64>,
+    pace: Pace,
+    upstream: &'a str,
 }
 
-impl Client {
+impl Client<'_> {
     async fn pass_on(
-        &self,
+        &mut self,
         socket: &ClientSocket,
         head: Bytes,
         framing: BodyFraming,
@@ -110,7 +122,7 @@ impl Client {
         if !head.is_empty() {
             self.send(socket, vec![head]).await?;
         }
-        while let Some(parts) = next(exchange).await? {
+        while let Some(parts) = next(exchange, self.pace.piece()).await? {
             let parts = if framing == BodyFraming::Chunks { chunk(parts) } else { parts };
             self.send(socket, parts).await?;
         }
@@ -120,46 +132,81 @@ impl Client {
         Ok(())
     }
 
-    async fn send(&self, socket: &ClientSocket, parts: Vec<Bytes>) -> Result<(), Failure> {
+    async fn send(&mut self, socket: &ClientSocket, parts: Vec<Bytes>) -> Result<(), Failure> {
         let mut parts = VecDeque::from(parts);
         while !parts.is_empty() {
-            let sent = socket.send(&mut parts);
-            let sent = match self.send_timeout {
-                None => sent.await,
-                Some(limit) => match timeout(limit, sent).await {
-                    Ok(sent) => sent,
-                    Err(_) => return Err(self.stalled(limit)),
-                },
-            };
-            sent.map_err(|err| self.lost(&err.to_string()))?;
+            let began = Instant::now();
+            let (sent, waiting) = self.send_some(socket, &mut parts, began).await?;
+            let kept_up = self.pace.took(sent, waiting.elapsed());
+            self.kept_up(kept_up)?;
         }
         Ok(())
     }
 
-    fn lost(&self, detail: &str) -> Failure {
-        Failure::new(Kind::ClientGone, Phase::Body, &self.upstream, detail)
+    /// How much was sent, and since when that has waited, as far as it has not been counted yet.
+    async fn send_some(
+        &mut self,
+        socket: &ClientSocket,
+        parts: &mut VecDeque<Bytes>,
+        began: Instant,
+    ) -> Result<(usize, Instant), Failure> {
+        let stalled = self.send_timeout.and_then(|limit| began.checked_add(limit));
+        let mut waiting = began;
+        loop {
+            let due = stalled.into_iter().chain(self.pace.window_ends(waiting)).min();
+            let sent = socket.send(parts);
+            let sent = match due {
+                None => Ok(sent.await),
+                Some(due) => timeout_at(due, sent).await,
+            };
+            if let Ok(sent) = sent {
+                let sent = sent.map_err(|err| lost(self.upstream, &err.to_string()))?;
+                return Ok((sent, waiting));
+            }
+            let now = Instant::now();
+            if stalled.is_some_and(|limit| limit <= now) {
+                return Err(self.stalled());
+            }
+            let kept_up = self.pace.waited(now - waiting);
+            self.kept_up(kept_up)?;
+            waiting = now;
+        }
     }
 
-    fn cut(&self, limit: Duration) -> Failure {
-        let detail = format!(
-            "the process ended before the response, which had {} s for the rest (drain_timeout)",
-            limit.as_secs_f64()
-        );
-        Failure::new(Kind::Shutdown, Phase::Body, &self.upstream, detail)
+    fn stalled(&self) -> Failure {
+        let limit = self.send_timeout.unwrap_or_default().as_secs_f64();
+        lost(self.upstream, &format!("the client took nothing for {limit} s (send_timeout)"))
     }
 
-    fn stalled(&self, limit: Duration) -> Failure {
-        self.lost(&format!("the client took nothing for {} s (send_timeout)", limit.as_secs_f64()))
+    fn kept_up(&self, kept_up: bool) -> Result<(), Failure> {
+        if kept_up {
+            return Ok(());
+        }
+        let rate = self.min_send_rate.unwrap_or_default();
+        let detail = format!("the client took less than {rate} bytes a second (min_send_rate)");
+        Err(lost(self.upstream, &detail))
     }
 }
 
-/// What of the body is here next; none at its end.
-async fn next(exchange: &Mutex<Exchange>) -> Result<Option<Vec<Bytes>>, Failure> {
+fn cut(upstream: &str, limit: Duration) -> Failure {
+    let detail = format!(
+        "the process ended before the response, which had {} s for the rest (drain_timeout)",
+        limit.as_secs_f64()
+    );
+    Failure::new(Kind::Shutdown, Phase::Body, upstream, detail)
+}
+
+fn lost(upstream: &str, detail: &str) -> Failure {
+    Failure::new(Kind::ClientGone, Phase::Body, upstream, detail)
+}
+
+/// What of the body is here next, up to `most` bytes; none at its end.
+async fn next(exchange: &Mutex<Exchange>, most: usize) -> Result<Option<Vec<Bytes>>, Failure> {
     poll_fn(|cx| {
         let mut exchange = lock(exchange);
         // Before the look: a change after it wakes this task.
         exchange.wake_on_change(cx.waker());
-        match exchange.read(PIECE) {
+        match exchange.read_little(most) {
             Ok(BodyEvent::Chunks(parts)) => Poll::Ready(Ok(Some(parts))),
             Ok(BodyEvent::End) => Poll::Ready(Ok(None)),
             Ok(BodyEvent::Again) => Poll::Pending,
@@ -179,6 +226,6 @@ fn chunk(parts: Vec<Bytes>) -> Vec<Bytes> {
     framed
 }
 
-fn lock(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
+pub(crate) fn lock(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
     exchange.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::chunks::QUEUE;
 use crate::destination::Destinations;
 use crate::headers::{FieldOverride, Forwarding};
 
 /// The settings of an exchange; frozen once resolved and shared by all that use them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// The clocks.
     pub timeouts: Timeouts,
@@ -31,6 +32,27 @@ pub struct Policy {
     pub limits: Limits,
     /// How connections are kept.
     pub pool: PoolSettings,
+    /// Bytes of a response's body that are fetched before anybody reads it, about.
+    pub read_ahead: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            forwarding: Forwarding::default(),
+            overrides: Vec::new(),
+            trust_upstream: false,
+            tls: TlsSettings::default(),
+            http2: Http2::default(),
+            socket: None,
+            destinations: Destinations::default(),
+            limits: Limits::default(),
+            pool: PoolSettings::default(),
+            read_ahead: QUEUE,
+        }
+    }
 }
 
 /// Each clock runs between two moments; `None` means that it does not run.

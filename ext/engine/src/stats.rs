@@ -11,8 +11,8 @@ use crate::error::{Failure, Kind};
 pub struct Snapshot {
     /// Exchanges that have not ended.
     pub exchanges: usize,
-    /// Responses that are being written to their clients.
-    pub deliveries: usize,
+    /// Responses that the engine writes to their clients, or is about to.
+    pub streams: usize,
     /// Open connections to upstreams, idle ones included.
     pub connections: usize,
     /// Connections that wait for their next request.
@@ -41,8 +41,8 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Stats {
     pub(crate) exchanges: AtomicUsize,
-    pub(crate) deliveries: AtomicUsize,
     pub(crate) connections: AtomicUsize,
+    streams: AtomicUsize,
     pub(crate) bytes_up: AtomicU64,
     pub(crate) bytes_down: AtomicU64,
     started: AtomicU64,
@@ -59,14 +59,17 @@ impl Stats {
         Counted { guard: Guard::new(self, |stats| &stats.exchanges), told: false }
     }
 
-    /// Counts a delivery for as long as the guard lives.
-    pub(crate) fn delivery(self: &Arc<Self>) -> Guard {
-        Guard::new(self, |stats| &stats.deliveries)
-    }
-
     /// Counts a connection for as long as the guard lives.
     pub(crate) fn connection(self: &Arc<Self>) -> Guard {
         Guard::new(self, |stats| &stats.connections)
+    }
+
+    /// Counts a response that the engine is to write for as long as the guard lives. None if there
+    /// are `most` already.
+    pub(crate) fn stream(self: &Arc<Self>, most: usize) -> Option<Guard> {
+        let one_more = |streams| (streams < most).then_some(streams + 1);
+        self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Guard { stats: self.clone(), counter: |stats| &stats.streams })
     }
 
     /// What is counted here; the rest an engine knows, if one runs.
@@ -75,7 +78,7 @@ impl Stats {
         let failed = Kind::ALL.into_iter().zip(self.failed.iter().map(read));
         Snapshot {
             exchanges: self.exchanges.load(Ordering::Relaxed),
-            deliveries: self.deliveries.load(Ordering::Relaxed),
+            streams: self.streams.load(Ordering::Relaxed),
             connections: self.connections.load(Ordering::Relaxed),
             started: read(&self.started),
             finished: read(&self.finished),
@@ -170,6 +173,18 @@ mod tests {
         assert_eq!(now.failed, [(Kind::Timeout, 1), (Kind::Internal, 1)]);
         drop(open);
         assert_eq!(stats.snapshot().exchanges, 0);
+    }
+
+    #[test]
+    fn no_more_streams_are_counted_than_there_may_be() {
+        let stats = Arc::new(Stats::default());
+        let first = stats.stream(2);
+        let second = stats.stream(2);
+        assert!(first.is_some() && second.is_some());
+        assert!(stats.stream(2).is_none());
+        assert_eq!(stats.snapshot().streams, 2);
+        drop(first);
+        assert!(stats.stream(2).is_some());
     }
 
     #[test]

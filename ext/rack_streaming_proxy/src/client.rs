@@ -13,7 +13,7 @@ use streaming_engine::{
 use crate::bell::Bell;
 use crate::convert::{argument_error, bytes, header_value, pairs};
 use crate::deliveries::Deliveries;
-use crate::error::{failed, guarded, unknown};
+use crate::error::{failed, guarded, out_of_descriptors, unknown};
 use crate::exchange::Exchange;
 use crate::fork;
 use crate::memory;
@@ -52,30 +52,31 @@ fn with_engine<T>(body: impl FnOnce(&mut Engine) -> T) -> T {
     body(engine.get_or_insert_with(|| Engine::of(generation)))
 }
 
-fn start(ruby: &Ruby) -> Result<Arc<Client>, Error> {
-    let client = with_engine(|engine| match &engine.client {
+fn start() -> io::Result<Arc<Client>> {
+    with_engine(|engine| match &engine.client {
         Some(client) => Ok(client.clone()),
         None => {
             let client = Arc::new(Client::start(engine.stats.clone())?);
             engine.client = Some(client.clone());
             Ok(client)
         }
-    });
-    client.map_err(|err: io::Error| {
-        unknown(ruby, &format!("the engine's threads could not be started: {err}"))
     })
 }
 
 /// This process's deliveries.
-pub(crate) fn deliveries(ruby: &Ruby) -> Result<Arc<Deliveries>, Error> {
+pub(crate) fn deliveries() -> io::Result<Arc<Deliveries>> {
     with_engine(|engine| match &engine.deliveries {
         Some(deliveries) => Ok(deliveries.clone()),
         None => {
-            let deliveries = Deliveries::new(ruby)?;
+            let deliveries = Deliveries::new()?;
             engine.deliveries = Some(deliveries.clone());
             Ok(deliveries)
         }
     })
+}
+
+fn unavailable(ruby: &Ruby, err: &io::Error) -> Error {
+    unknown(ruby, &format!("nothing can be delivered: {err}"))
 }
 
 /// Has an exchange's response written to its client; `id` names it in [`Deliveries`].
@@ -85,8 +86,10 @@ pub(crate) fn deliver(
     delivery: Delivery,
     id: u64,
 ) -> Result<(), Error> {
-    let deliveries = deliveries(ruby)?;
-    start(ruby)?.deliver(exchange, delivery, move |outcome| deliveries.end(id, outcome));
+    let deliveries = deliveries().map_err(|err| unavailable(ruby, &err))?;
+    start()
+        .map_err(|err| unavailable(ruby, &err))?
+        .deliver(exchange, delivery, move |outcome| deliveries.end(id, outcome));
     Ok(())
 }
 
@@ -104,8 +107,10 @@ pub(crate) fn tunnel(
     tunnel: Tunnel,
     id: u64,
 ) -> Result<(), Error> {
-    let deliveries = deliveries(ruby)?;
-    start(ruby)?.tunnel(exchange, tunnel, move |outcome| deliveries.end(id, outcome));
+    let deliveries = deliveries().map_err(|err| unavailable(ruby, &err))?;
+    start()
+        .map_err(|err| unavailable(ruby, &err))?
+        .tunnel(exchange, tunnel, move |outcome| deliveries.end(id, outcome));
     Ok(())
 }
 
@@ -147,9 +152,10 @@ fn open(ruby: &Ruby, target: &Target, request: RArray, policy: &Policy) -> Resul
             Ok(head) => head,
             Err(failure) => return Ok(failed(ruby, &failure)?.as_value()),
         };
-        let engine = start(ruby)?;
-        let bell = Bell::shared()
-            .map_err(|err| unknown(ruby, &format!("no descriptor for a bell: {err}")))?;
+        let (engine, bell) = match start().and_then(|engine| Ok((engine, Bell::shared()?))) {
+            Ok(both) => both,
+            Err(err) => return out_of_descriptors(ruby, &target.0.origin(), &err),
+        };
         let ring = bell.clone();
         let signal = Signal::new(move || ring.ring());
         let exchange = engine.open(head, body, rewindable, policy.0.clone(), signal);
@@ -193,7 +199,7 @@ fn stats(ruby: &Ruby) -> Result<RHash, Error> {
         });
         let hash = ruby.hash_new();
         hash.aset(ruby.to_symbol("exchanges"), now.exchanges)?;
-        hash.aset(ruby.to_symbol("deliveries"), now.deliveries)?;
+        hash.aset(ruby.to_symbol("streams"), now.streams)?;
         hash.aset(ruby.to_symbol("connections"), now.connections)?;
         hash.aset(ruby.to_symbol("idle_connections"), now.idle_connections)?;
         hash.aset(ruby.to_symbol("waiting_requests"), now.waiting_requests)?;

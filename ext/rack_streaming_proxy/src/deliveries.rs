@@ -1,5 +1,6 @@
 //! `Native::Deliveries`: how the responses ended that the engine has written to their clients.
 
+use std::io;
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,10 +22,8 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(crate) fn new(ruby: &Ruby) -> Result<Arc<Self>, Error> {
-        let bell = Bell::shared()
-            .map_err(|err| unknown(ruby, &format!("no descriptor for a bell: {err}")))?;
-        Ok(Arc::new(Deliveries { ended: Mutex::default(), bell }))
+    pub(crate) fn new() -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Deliveries { ended: Mutex::default(), bell: Bell::shared()? }))
     }
 
     /// Says how one has ended; from any thread.
@@ -38,15 +37,20 @@ impl Deliveries {
     }
 }
 
+/// There are some, since a place among them has been taken.
+fn of_this_process(ruby: &Ruby) -> Result<Arc<Deliveries>, Error> {
+    client::deliveries().map_err(|err| unknown(ruby, &format!("no descriptor for a bell: {err}")))
+}
+
 /// `bell()`: becomes readable when one has ended. It is the process's, and never closed.
 fn bell(ruby: &Ruby) -> Result<i32, Error> {
-    guarded(ruby, || Ok(client::deliveries(ruby)?.bell.descriptor()))
+    guarded(ruby, || Ok(of_this_process(ruby)?.bell.descriptor()))
 }
 
 /// `ended()`: `[[id, nil or a failure], ...]`, each told once.
 fn ended(ruby: &Ruby) -> Result<RArray, Error> {
     guarded(ruby, || {
-        let deliveries = client::deliveries(ruby)?;
+        let deliveries = of_this_process(ruby)?;
         deliveries.bell.drain();
         let told = ruby.ary_new();
         for (id, outcome) in take(&mut *deliveries.lock()) {

@@ -5,11 +5,12 @@
 //! fork) are raised here as `Rack::StreamingProxy::UnknownError`.
 
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use magnus::prelude::*;
-use magnus::{Error, ExceptionClass, RArray, RModule, Ruby};
-use streaming_engine::Failure;
+use magnus::{Error, ExceptionClass, RArray, RModule, Ruby, Value};
+use streaming_engine::{Failure, Kind, Phase};
 
 /// Runs a bound method's body; a panic becomes `UnknownError` instead of Ruby's `fatal`, which
 /// would end the process.
@@ -37,6 +38,20 @@ pub(crate) fn unknown(ruby: &Ruby, message: &str) -> Error {
     match class {
         Ok(class) => Error::new(class, message.to_owned()),
         Err(err) => err,
+    }
+}
+
+/// The facts of a failure for want of a descriptor; another reason is raised.
+pub(crate) fn out_of_descriptors(
+    ruby: &Ruby,
+    upstream: &str,
+    err: &io::Error,
+) -> Result<Value, Error> {
+    let what = "cannot be asked: the engine could not be started";
+    let failure = Failure::io(Kind::Internal, Phase::Connect, upstream, what, err);
+    match failure.kind {
+        Kind::Overloaded => Ok(failed(ruby, &failure)?.as_value()),
+        _ => Err(unknown(ruby, &format!("{failure}: {err}"))),
     }
 }
 

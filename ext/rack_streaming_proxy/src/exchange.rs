@@ -13,13 +13,14 @@ use magnus::{
     DataTypeFunctions, Error, RArray, RModule, RString, Ruby, Symbol, TypedData, Value, method,
 };
 use streaming_engine::{
-    BodyEvent, BodyFraming, Delivery, Exchange as EngineExchange, HeadEvent, Tunnel, Written,
+    BodyEvent, BodyFraming, Delivery, Exchange as EngineExchange, Failure, HeadEvent, Kind, Phase,
+    Tunnel, Written,
 };
 
 use crate::bell::Bell;
 use crate::client;
 use crate::convert::{argument_error, resolve};
-use crate::error::{failed, forked, guarded};
+use crate::error::{failed, forked, guarded, out_of_descriptors};
 use crate::fd;
 use crate::fork::Owned;
 use crate::memory::Held;
@@ -204,10 +205,34 @@ impl Exchange {
         })
     }
 
+    /// Takes one of `most` places for responses that the engine writes, until `close`; nil: as many
+    /// as are asked for. nil, or the facts of a failure.
+    fn take_place(
+        ruby: &Ruby,
+        rb_self: &Self,
+        most: Option<usize>,
+        upstream: String,
+    ) -> Result<Value, Error> {
+        guarded(ruby, || {
+            let live = rb_self.live(ruby)?;
+            if let Err(err) = client::deliveries() {
+                return out_of_descriptors(ruby, &upstream, &err);
+            }
+            if live.lock().take_place(most.unwrap_or(usize::MAX)) {
+                return Ok(ruby.qnil().as_value());
+            }
+            let most = most.unwrap_or_default();
+            let detail = format!("has answered, but {most} responses are delivered (max_streams)");
+            let failure = Failure::new(Kind::Overloaded, Phase::Head, &upstream, detail);
+            Ok(failed(ruby, &failure)?.as_value())
+        })
+    }
+
     /// Has the engine write the response, whose head has been read, to the socket of this
     /// descriptor, of which it takes a duplicate. `delivery` is `[head, framing, send_timeout,
-    /// drain_timeout, upstream]`, with `head` the bytes to write first, `framing` `:length`, `:chunks` or `:end`, and
-    /// seconds or nil; `Deliveries` tells of its end, by `id`. False, and nothing happens, if there is no descriptor.
+    /// drain_timeout, min_send_rate, upstream]`, with `head` the bytes to write first, `framing`
+    /// `:length`, `:chunks` or `:end`, and seconds or bytes a second, or nil; `Deliveries` tells of
+    /// its end, by `id`. False, and nothing happens, if there is no descriptor.
     fn deliver(
         ruby: &Ruby,
         rb_self: &Self,
@@ -225,9 +250,12 @@ impl Exchange {
                 framing: body_framing(ruby, &framing.name()?)?,
                 send_timeout: delivery.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
                 drain_timeout: Duration::from_secs_f64(delivery.entry(3)?),
-                upstream: delivery.entry(4)?,
+                min_send_rate: delivery.entry(4)?,
+                upstream: delivery.entry(5)?,
             };
             client::deliver(ruby, live.exchange.clone(), delivery, id)?;
+            // It is no longer Ruby's to free.
+            rb_self.held.set(ruby, 0);
             live.bell.release();
             Ok(true)
         })
@@ -369,6 +397,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("fail", method!(Exchange::fail, 1))?;
     class.define_method("watch", method!(Exchange::watch, 1))?;
     class.define_method("wake_when_readable", method!(Exchange::wake_when_readable, 1))?;
+    class.define_method("take_place", method!(Exchange::take_place, 2))?;
     class.define_method("deliver", method!(Exchange::deliver, 3))?;
     class.define_method("tunnel", method!(Exchange::tunnel, 3))?;
     class.define_method("report", method!(Exchange::report, 0))?;

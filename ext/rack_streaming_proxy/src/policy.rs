@@ -15,6 +15,10 @@ use streaming_engine::{
 use crate::convert::{argument_error, bytes, resolve};
 use crate::error::guarded;
 
+/// Bytes to fetch of a body that is not read here: hyper's first buffer, which is not to be filled, or
+/// it grows.
+const READ_LITTLE: usize = 8 * 1024 - 1;
+
 /// The settings of exchanges; immutable and shared by them.
 #[derive(Clone, Debug)]
 #[magnus::wrap(class = "Rack::StreamingProxy::Native::Policy", free_immediately, size)]
@@ -48,6 +52,10 @@ impl Policy {
                 socket: from.path("socket")?,
                 destinations: from.destinations()?,
                 pool: from.pool()?,
+                read_ahead: match from.name("delivery")?.as_str() {
+                    "hijack" => READ_LITTLE,
+                    _ => EnginePolicy::default().read_ahead,
+                },
                 limits: Limits {
                     headers: from.get("max_headers")?,
                     header_bytes: from.get("max_header_bytes")?,

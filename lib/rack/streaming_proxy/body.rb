@@ -60,7 +60,8 @@ module Rack
           return false unless @open.shift
 
           id = Reporters.expect(settings) { |failure| delivered(failure) }
-          @session.deliver(socket, head, framing, settings, id) || taken_back(id)
+          done = @session.deliver(socket, head, framing, settings, id)
+          done ? let_go : taken_back(id)
         end
       end
 
@@ -79,6 +80,13 @@ module Rack
       end
 
       private
+
+      # The request, with its env, is not to be kept for as long as the response lasts.
+      def let_go
+        @server = nil
+        @response.let_go
+        true
+      end
 
       def taken_back(id)
         Reporters.forget(id)

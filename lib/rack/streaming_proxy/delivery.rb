@@ -24,12 +24,34 @@ module Rack
       end
 
       # @return [Array(Integer, Hash, #each)] for the server
+      # @raise [Overloaded] if it could be delivered, but no place is left
       def answer
         return @response.to_a if ordinary? || !leaves?
 
+        @session.take_place(@settings.max_streams)
         @instrumentation.delivery = :hijack
         @server.partial_hijack? ? partial : full
       end
+
+      # Under `:hijack` nobody is asked for a response that could not be delivered.
+      #
+      # @param target [Target]
+      # @param server [Server::Generic]
+      # @param settings [Configuration]
+      # @raise [Overloaded] if no place is left
+      def self.admit(target, server, settings)
+        most = settings.max_streams
+        return unless most && settings.delivery == :hijack && hijacks?(server)
+        return if Native::Client.stats[:streams] < most
+
+        message = "upstream #{target.origin} was not asked: #{most} responses are delivered " \
+                  "(max_streams)"
+        raise Overloaded.new(message, upstream: target.origin, phase: :connect)
+      end
+
+      # @param server [Server::Generic]
+      # @return [Boolean] whether the client's socket can be had
+      def self.hijacks?(server) = server.partial_hijack? || server.full_hijack?
 
       # Says once in each process that this server cannot hand a socket over.
       #

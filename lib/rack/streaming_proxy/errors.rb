@@ -99,7 +99,8 @@ module Rack
     # The destination policy refuses the upstream's address.
     class DestinationRefused < UpstreamError; end
 
-    # No connection to the upstream came free within `connection_wait`, or too many requests wait.
+    # No connection to the upstream came free within `connection_wait`, or too many requests wait;
+    # `max_streams` responses are delivered already; or no file descriptor is left.
     class Overloaded < UpstreamError
       # @return [Integer] 503
       def status = 503

@@ -77,6 +77,7 @@ module Rack
       end
 
       def exchange
+        Delivery.admit(@target, @server, @settings)
         @settings = RequestHeaders.told(@request, @settings)
         @request.upgrade = UpgradeField.asked(@request, @server, @settings, @instrumentation)
         open_session

@@ -16,7 +16,9 @@ module Rack
       # A report before there is an exchange.
       NOTHING = [[], 0, 0].freeze
       ABOUT = %i[method upstream url logger].freeze
-      private_constant :NOTHING, :ABOUT
+      # An upstream's ways to end a response early.
+      CUTS = [ProtocolError, TimeoutError, ConnectError, TlsError, BodyError].freeze
+      private_constant :NOTHING, :ABOUT, :CUTS
 
       # @param settings [Configuration]
       # @param http_method [String]
@@ -63,7 +65,8 @@ module Rack
         return if @finished
 
         @finished = true
-        @payload.merge!(facts(status, report || NOTHING), complete:)
+        aborted_by = complete ? nil : side
+        @payload.merge!(facts(status, report || NOTHING), complete:, aborted_by:)
         @tags.restore do
           guarded { @event&.finish }
           @log.finished(@payload, clock - @started) unless @subscribed
@@ -111,6 +114,16 @@ module Rack
       def timings(attempts)
         connect, head = [1, 2].map { |phase| attempts.sum(0.0) { |attempt| attempt[phase] } }
         { connect:, head:, body: @answered ? clock - @answered : 0.0 }
+      end
+
+      # Who has ended a response before its time, if that was either side. A body that is closed
+      # without a failure has lost its client.
+      def side
+        error = @payload[:exception_object] or return (:client if @answered)
+        error = class_of(error)
+        return :client if error <= ClientGone || error <= RequestBodyError
+
+        :upstream if @answered && CUTS.include?(error)
       end
 
       # Of a response that was cut short, why it was.

@@ -106,6 +106,10 @@ module Rack
         #   @return [Boolean, Array<String>]
         # @!attribute [rw] tunnel_timeout
         #   @return [Numeric, nil] seconds
+        # @!attribute [rw] min_send_rate
+        #   @return [Integer, nil] bytes a second
+        # @!attribute [rw] max_streams
+        #   @return [Integer, nil]
         # @!attribute [rw] on_request
         #   @return [#call, nil]
         # @!attribute [rw] on_complete

@@ -57,6 +57,12 @@ module Rack
         @instrumentation.warn("on_complete failed: #{e.class}: #{e.message}")
       end
 
+      # Forgets the request: its body is delivered, whatever becomes of the server's thread.
+      # @api private
+      def let_go
+        @server = nil
+      end
+
       # @return [Boolean] whether Rack 2's Rack::ETag would collect this response
       def digestible? = [200, 201].include?(@status) && !validator?
 

@@ -68,6 +68,14 @@ module Rack
       # @return [Boolean] whether all of the request's body has been taken from the client
       def uploaded? = @upload.done?
 
+      # Takes one of the places for responses that the engine writes; `close` gives it back.
+      #
+      # @param most [Integer, nil] places that there are; nil: as many as are asked for
+      # @raise [Overloaded] if none is left, or no descriptor
+      def take_place(most)
+        checked(@exchange.take_place(most, @upstream))
+      end
+
       # Has the engine write the response to the client. Nothing is to be read afterwards; `close`
       # belongs to the report.
       #
@@ -79,7 +87,7 @@ module Rack
       # @return [Boolean] false if that cannot be, because it is no socket of the system's, or its
       #   client has left: then nothing has happened
       def deliver(socket, head, framing, settings, id)
-        limits = [settings.send_timeout&.to_f, settings.drain_timeout.to_f]
+        limits = [settings.send_timeout&.to_f, settings.drain_timeout.to_f, settings.min_send_rate]
         delivery = [head, framing, *limits, @upstream]
         handed_over(socket) { |descriptor| @exchange.deliver(descriptor, delivery, id) }
       end
@@ -124,10 +132,13 @@ module Rack
 
       private
 
+      # The request, with its env, is not to be kept for as long as the engine goes on.
       def handed_over(socket)
-        return false unless socket.is_a?(::BasicSocket)
+        return false unless socket.is_a?(::BasicSocket) && yield(socket.fileno)
 
-        yield(socket.fileno).tap { |done| close_bell if done }
+        close_bell
+        @server = @upload = nil
+        true
       rescue IOError
         false # The server has closed it.
       end

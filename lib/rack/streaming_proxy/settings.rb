@@ -76,6 +76,10 @@ module Rack
         Setting.new(:allow_upgrade, true, "true, false or an Array of " \
                                          "protocols, h2c, HTTP and TLS not among them", UPGRADE),
         Setting.new(:tunnel_timeout, 3600, "seconds above 0, or nil for none", LIMIT),
+        Setting.new(:min_send_rate, nil, "bytes a second, 1 or more, or nil for none",
+                    ->(value) { value.nil? || SettingChecks.from(1).call(value) }),
+        Setting.new(:max_streams, 10_000, "an Integer of 1 or more, or nil for none",
+                    ->(value) { value.nil? || SettingChecks.from(1).call(value) }),
         Setting.new(:on_request, nil, "what responds to call, or nil", CALLABLE),
         Setting.new(:on_complete, nil, "what responds to call, or nil", CALLABLE)
       ].to_h { |setting| [setting.name, setting.freeze] }.freeze

@@ -56,7 +56,7 @@ module Rack
           warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
         end
 
-        def delivered? = Native::Client.stats[:deliveries].zero?
+        def delivered? = Native::Client.stats[:streams].zero?
 
         # Puma's handler for INT would do nothing any more.
         def until_interrupted

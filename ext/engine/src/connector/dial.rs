@@ -122,7 +122,7 @@ impl Dial<'_> {
             self.step = Step::Http2;
             return self.speak_http2(stream, peer).await;
         }
-        let (stream, received) = counted(stream);
+        let (stream, reads) = counted(stream);
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .max_headers(HEADERS)
@@ -137,7 +137,7 @@ impl Dial<'_> {
         });
         let slot = self.take_slot(false)?;
         let driver = task.abort_handle();
-        let connection = Http1::new(sender, driver, peer, received, write_failed, slot);
+        let connection = Http1::new(sender, driver, peer, reads, write_failed, slot);
         Ok(Dialed::Http1(Box::new(connection)))
     }
 

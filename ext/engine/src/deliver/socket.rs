@@ -40,15 +40,16 @@ impl ClientSocket {
         Ok(ClientSocket { _noted: Noted::new(socket.get_ref().as_fd()), socket })
     }
 
-    /// Writes some of the parts as soon as there is room, and takes from them what is written.
-    pub(crate) async fn send(&self, parts: &mut VecDeque<Bytes>) -> io::Result<()> {
+    /// Writes some of the parts as soon as there is room, and takes from them what is
+    /// written, so many bytes. Cancelled, it has written nothing.
+    pub(crate) async fn send(&self, parts: &mut VecDeque<Bytes>) -> io::Result<usize> {
         let write = |socket: &OwnedFd| {
             let slices: Vec<_> = parts.iter().take(PARTS).map(|part| IoSlice::new(part)).collect();
             SockRef::from(socket).send_vectored_with_flags(&slices, FLAGS)
         };
         let sent = self.socket.async_io(Interest::WRITABLE, write).await?;
         advance(parts, sent);
-        Ok(())
+        Ok(sent)
     }
 
     /// Writes all of it, waiting for room as long as it takes.

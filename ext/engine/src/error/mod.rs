@@ -26,7 +26,7 @@ pub enum Kind {
     Protocol,
     /// The destination policy refuses the address.
     Destination,
-    /// No connection came free in time.
+    /// No connection came free in time, or there is no place or descriptor for what is to be done.
     Overloaded,
     /// The client's request head cannot be sent as HTTP.
     RequestHead,
@@ -58,6 +58,11 @@ pub enum Phase {
     /// The total deadline.
     Total,
 }
+
+const NO_DESCRIPTOR: &str = "cannot be reached while all file descriptors of this process are in \
+                             use: raise its limit (ulimit -n, RLIMIT_NOFILE), or lower max_streams";
+const NO_DESCRIPTOR_ANYWHERE: &str = "cannot be reached while all file descriptors of this system \
+                                      are in use (fs.file-max)";
 
 impl Phase {
     /// The phase as the Ruby side names it.
@@ -132,15 +137,15 @@ impl Failure {
         Failure { kind, phase, upstream: upstream.to_owned(), detail: detail.into(), errno: None }
     }
 
-    /// A failure behind which stands an I/O error.
-    pub(crate) fn io(
-        kind: Kind,
-        phase: Phase,
-        upstream: &str,
-        what: &str,
-        err: &io::Error,
-    ) -> Self {
+    /// A failure behind which stands an I/O error: of this kind, unless what was missing is a file
+    /// descriptor of our own.
+    pub fn io(kind: Kind, phase: Phase, upstream: &str, what: &str, err: &io::Error) -> Self {
         let errno = err.raw_os_error();
+        let (kind, what) = match errno {
+            Some(libc::EMFILE) => (Kind::Overloaded, NO_DESCRIPTOR),
+            Some(libc::ENFILE) => (Kind::Overloaded, NO_DESCRIPTOR_ANYWHERE),
+            _ => (kind, what),
+        };
         // The name of an errno is the Ruby side's to give.
         let detail = if errno.is_some() { what.to_owned() } else { format!("{what} ({err})") };
         Failure { errno, ..Failure::new(kind, phase, upstream, detail) }

@@ -127,6 +127,7 @@ impl Task {
             self.outbox.rewind();
         }
         self.upload.admit();
+        connection.read_at_most(self.outbox.limit());
         let request = self.request(body, connection.version())?;
         let interim = self.listen(&request);
         let response = self.response(&mut connection, request, &interim).await;

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::task::Task;
-use crate::connection::ResponseBody;
+use crate::connection::{Connection, ResponseBody};
 use crate::error::{Failure, Kind, Phase, TransportError};
 use crate::headers::{self, Trailers};
 
@@ -24,9 +24,12 @@ impl Task {
         &mut self,
         body: &mut ResponseBody,
         trailers: &Trailers,
+        connection: &Connection,
     ) -> Result<(), Failure> {
         let mut left = self.policy.limits.response_body.unwrap_or(u64::MAX);
-        loop {
+        while !body.is_end_stream() {
+            self.outbox.room().await;
+            connection.read_at_most(self.outbox.limit());
             let frame = match self.next_here(body).await {
                 Some(frame) => frame,
                 None => self.next_later(body).await?,
@@ -43,6 +46,7 @@ impl Task {
                 }
             }
         }
+        Ok(())
     }
 
     /// Moves a piece of the body to the reader, as far as `left` bytes are still allowed.

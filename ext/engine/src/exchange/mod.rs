@@ -21,10 +21,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::chunks::{Inbox, Message};
+use crate::chunks::{Inbox, Message, QUEUE};
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::report::{Ledger, Report};
+use crate::stats::{Guard, Stats};
 use crate::tunnel::Switched;
 use crate::upload::{Upload, Written};
 use crate::watch::Watch;
@@ -79,6 +80,9 @@ pub struct Exchange {
     pub(crate) switched: Option<Box<Switched>>,
     /// Bytes of the response that may be held for the reader.
     pub(crate) to_come: usize,
+    /// Counts it among those whose response the engine writes, from the moment that this is decided.
+    pub(crate) place: Option<Guard>,
+    pub(crate) stats: Arc<Stats>,
 }
 
 impl Exchange {
@@ -127,6 +131,18 @@ impl Exchange {
 
     /// Up to `max` bytes of the body that are here; the end; or why it was cut short.
     pub fn read(&mut self, max: usize) -> Result<BodyEvent, Failure> {
+        self.inbox.limit_to(QUEUE);
+        self.take(max)
+    }
+
+    /// The same, and so many bytes are to wait at the most for the next such call, about, and to be
+    /// read from the upstream at once.
+    pub(crate) fn read_little(&mut self, max: usize) -> Result<BodyEvent, Failure> {
+        self.inbox.limit_to(max);
+        self.take(max)
+    }
+
+    fn take(&mut self, max: usize) -> Result<BodyEvent, Failure> {
         if let Some(outcome) = &self.over {
             return outcome.clone().map(|()| BodyEvent::End);
         }
@@ -143,6 +159,13 @@ impl Exchange {
     /// Whether all that is left of the body is here.
     pub fn is_whole(&mut self) -> bool {
         self.inbox.is_whole()
+    }
+
+    /// Takes one of `most` places for responses that the engine writes, until `close`. False if all
+    /// are taken.
+    pub fn take_place(&mut self, most: usize) -> bool {
+        self.place = self.place.take().or_else(|| self.stats.stream(most));
+        self.place.is_some()
     }
 
     /// Wakes a task at the next change after a look that has found nothing.
@@ -211,6 +234,7 @@ impl Exchange {
             task.abort();
         }
         self.switched = None;
+        self.place = None;
         self.watch.end();
         self.inbox.clear();
         self.upload.clear();

@@ -105,7 +105,8 @@ impl Task {
         let mut fresh = self.head.client.upgrade.is_some();
         loop {
             let replayable = |task: &Task| task.upload.replayable(task.rewindable);
-            match self.attempt(fresh).await {
+            // On the heap, or all that connecting takes would be kept until the response's end.
+            match Box::pin(self.attempt(fresh)).await {
                 Ok(answer) => {
                     let status = answer.response.status().as_u16();
                     let Some(delay) = attempts.after_status(status, replayable(self)) else {
@@ -148,10 +149,11 @@ impl Task {
         drop(parts);
         let mut ended = body.is_end_stream();
         if framing.body.follows() {
-            self.pump(&mut body, &trailers).await?;
+            self.pump(&mut body, &trailers, &connection).await?;
             ended = true;
         }
         drop(body);
+        connection.read_at_most(usize::MAX);
         if ended && framing.reusable && !private && self.upload.is_complete() {
             if let Some(connection) = at_rest(connection).await {
                 self.core.pool.put(&self.key, connection, &self.policy.pool, keep_alive);
@@ -164,6 +166,7 @@ impl Task {
     /// clocks know it any more.
     async fn switch(&mut self, answer: Answer) -> Result<(), Failure> {
         let Answer { mut response, framing, connection, .. } = answer;
+        connection.read_at_most(usize::MAX);
         let fields = take(response.headers_mut());
         let upgraded = hyper::upgrade::on(response).await;
         let stream =

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::counted::counted;
+use crate::counted::{Reads, counted};
 use crate::policy::PoolSettings;
 use crate::pool::{Key, Slot};
 use crate::stats::Guard;
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     streams: AtomicUsize,
     served: AtomicU64,
     /// Bytes that have come over it.
-    received: Arc<AtomicU64>,
+    reads: Arc<Reads>,
     distrusted: AtomicBool,
     slot: Slot,
 }
@@ -89,7 +89,7 @@ pub(crate) struct Spoken {
     sender: SendRequest<Bytes>,
     driver: AbortOnDrop,
     facts: Arc<Facts>,
-    received: Arc<AtomicU64>,
+    reads: Arc<Reads>,
 }
 
 /// A task that is not to outlive its owner.
@@ -108,7 +108,7 @@ where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let facts = Arc::new(Facts { most: AtomicUsize::new(UNKNOWN), shared: OnceLock::new() });
-    let (stream, received) = counted(stream);
+    let (stream, reads) = counted(stream);
     let (sender, connection) = Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -125,7 +125,7 @@ where
     let driver = tokio::spawn(drive(connection, facts.clone(), settled, guard));
     let driver = AbortOnDrop(driver.abort_handle());
     match first_settings.await {
-        Ok(Ok(())) => Ok(Spoken { sender, driver, facts, received }),
+        Ok(Ok(())) => Ok(Spoken { sender, driver, facts, reads }),
         Ok(Err(err)) => Err(NoHttp2::Instead(err)),
         Err(_) => Err(NoHttp2::Ended),
     }
@@ -174,7 +174,7 @@ impl Facts {
 
 impl Shared {
     pub(crate) fn new(spoken: Spoken, peer: Option<IpAddr>, slot: Slot) -> Arc<Self> {
-        let Spoken { sender, driver, facts, received } = spoken;
+        let Spoken { sender, driver, facts, reads } = spoken;
         let shared = Arc::new(Shared {
             sender,
             _driver: driver,
@@ -183,7 +183,7 @@ impl Shared {
             born: Instant::now(),
             streams: AtomicUsize::new(0),
             served: AtomicU64::new(0),
-            received,
+            reads,
             distrusted: AtomicBool::new(false),
             slot,
         });

@@ -70,7 +70,7 @@ impl Stream {
 
     /// Bytes that have come over its connection so far.
     pub(crate) fn heard(&self) -> u64 {
-        self.shared.received.load(Ordering::Relaxed)
+        self.shared.reads.received()
     }
 
     /// Its connection is to serve no further request.

@@ -26,6 +26,7 @@ fn deliver(
         framing,
         send_timeout,
         drain_timeout: PATIENCE,
+        min_send_rate: None,
         upstream: url.to_owned(),
     };
     let (told, ended) = channel();
