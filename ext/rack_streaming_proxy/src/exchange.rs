@@ -3,24 +3,20 @@
 //! `head` and `read` answer `:again` when nothing is here; the bell then becomes readable at the
 //! next change. `close` is idempotent and may come at any moment, from any Ruby thread.
 
+mod delivery;
+mod upload;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use magnus::prelude::*;
-use magnus::{
-    DataTypeFunctions, Error, RArray, RModule, RString, Ruby, Symbol, TypedData, Value, method,
-};
-use streaming_engine::{
-    BodyEvent, BodyFraming, Delivery, Exchange as EngineExchange, Failure, HeadEvent, Kind, Phase,
-    Tunnel, Written,
-};
+use magnus::{DataTypeFunctions, Error, RArray, RModule, Ruby, TypedData, Value, method};
+use streaming_engine::{BodyEvent, Exchange as EngineExchange, HeadEvent};
 
 use crate::bell::Bell;
-use crate::client;
-use crate::convert::{argument_error, resolve};
-use crate::error::{failed, forked, guarded, out_of_descriptors};
+use crate::convert::resolve;
+use crate::error::{failed, forked, guarded};
 use crate::fd;
 use crate::fork::Owned;
 use crate::memory::Held;
@@ -152,38 +148,6 @@ impl Exchange {
         guarded(ruby, || Ok(rb_self.live(ruby)?.lock().is_whole()))
     }
 
-    /// `:taken` (it would be), `:again` or `:stopped`.
-    fn writable(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
-        guarded(ruby, || {
-            let live = rb_self.live(ruby)?;
-            let written = live.lock().writable();
-            Ok(live.written(ruby, written))
-        })
-    }
-
-    fn write(ruby: &Ruby, rb_self: &Self, chunk: RString) -> Result<Value, Error> {
-        guarded(ruby, || {
-            let live = rb_self.live(ruby)?;
-            let chunk = chunk.to_bytes();
-            let written = live.call(&rb_self.held, ruby, |exchange| exchange.write(chunk));
-            Ok(live.written(ruby, written))
-        })
-    }
-
-    fn finish(ruby: &Ruby, rb_self: &Self) -> Result<(), Error> {
-        guarded(ruby, || {
-            rb_self.live(ruby)?.lock().finish();
-            Ok(())
-        })
-    }
-
-    fn fail(ruby: &Ruby, rb_self: &Self, reason: String) -> Result<(), Error> {
-        guarded(ruby, || {
-            rb_self.live(ruby)?.lock().fail(reason);
-            Ok(())
-        })
-    }
-
     /// Takes the descriptor of the client's socket, of which a duplicate is watched. False if it
     /// cannot be duplicated.
     fn watch(ruby: &Ruby, rb_self: &Self, descriptor: i32) -> Result<bool, Error> {
@@ -191,100 +155,6 @@ impl Exchange {
             let live = rb_self.live(ruby)?;
             let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
             live.lock().watch(socket);
-            Ok(true)
-        })
-    }
-
-    /// Takes the descriptor of the client's socket, and rings when there is something to read; to
-    /// be called after `:again`. False if that cannot be told.
-    fn wake_when_readable(ruby: &Ruby, rb_self: &Self, descriptor: i32) -> Result<bool, Error> {
-        guarded(ruby, || {
-            let live = rb_self.live(ruby)?;
-            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
-            Ok(live.lock().wake_when_readable(socket))
-        })
-    }
-
-    /// Takes one of `most` places for responses that the engine writes, until `close`; nil: as many
-    /// as are asked for. nil, or the facts of a failure.
-    fn take_place(
-        ruby: &Ruby,
-        rb_self: &Self,
-        most: Option<usize>,
-        upstream: String,
-    ) -> Result<Value, Error> {
-        guarded(ruby, || {
-            let live = rb_self.live(ruby)?;
-            if let Err(err) = client::deliveries() {
-                return out_of_descriptors(ruby, &upstream, &err);
-            }
-            if live.lock().take_place(most.unwrap_or(usize::MAX)) {
-                return Ok(ruby.qnil().as_value());
-            }
-            let most = most.unwrap_or_default();
-            let detail = format!("has answered, but {most} responses are delivered (max_streams)");
-            let failure = Failure::new(Kind::Overloaded, Phase::Head, &upstream, detail);
-            Ok(failed(ruby, &failure)?.as_value())
-        })
-    }
-
-    /// Has the engine write the response, whose head has been read, to the socket of this
-    /// descriptor, of which it takes a duplicate. `delivery` is `[head, framing, send_timeout,
-    /// drain_timeout, min_send_rate, upstream]`, with `head` the bytes to write first, `framing`
-    /// `:length`, `:chunks` or `:end`, and seconds or bytes a second, or nil; `Deliveries` tells of
-    /// its end, by `id`. False, and nothing happens, if there is no descriptor.
-    fn deliver(
-        ruby: &Ruby,
-        rb_self: &Self,
-        descriptor: i32,
-        delivery: RArray,
-        id: u64,
-    ) -> Result<bool, Error> {
-        guarded(ruby, || {
-            let live = rb_self.live(ruby)?;
-            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
-            let framing: Symbol = delivery.entry(1)?;
-            let delivery = Delivery {
-                socket,
-                head: delivery.entry::<RString>(0)?.to_bytes(),
-                framing: body_framing(ruby, &framing.name()?)?,
-                send_timeout: delivery.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
-                drain_timeout: Duration::from_secs_f64(delivery.entry(3)?),
-                min_send_rate: delivery.entry(4)?,
-                upstream: delivery.entry(5)?,
-            };
-            client::deliver(ruby, live.exchange.clone(), delivery, id)?;
-            // It is no longer Ruby's to free.
-            rb_self.held.set(ruby, 0);
-            live.bell.release();
-            Ok(true)
-        })
-    }
-
-    /// Has the engine pass bytes on between the upstream, whose 101 has been read, and the socket of
-    /// this descriptor, of which it takes a duplicate. `tunnel` is `[head, early, idle_timeout,
-    /// upstream]`, with `head` the bytes to write first, `early` what the client has sent behind its
-    /// request, and seconds or nil; `Deliveries` tells of its end, by `id`. False, and nothing happens,
-    /// if there is no descriptor.
-    fn tunnel(
-        ruby: &Ruby,
-        rb_self: &Self,
-        descriptor: i32,
-        tunnel: RArray,
-        id: u64,
-    ) -> Result<bool, Error> {
-        guarded(ruby, || {
-            let live = rb_self.live(ruby)?;
-            let Ok(socket) = fd::duplicate(descriptor) else { return Ok(false) };
-            let tunnel = Tunnel {
-                socket,
-                head: tunnel.entry::<RString>(0)?.to_bytes(),
-                early: tunnel.entry::<RString>(1)?.to_bytes(),
-                idle_timeout: tunnel.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
-                upstream: tunnel.entry(3)?,
-            };
-            client::tunnel(ruby, live.exchange.clone(), tunnel, id)?;
-            live.bell.release();
             Ok(true)
         })
     }
@@ -336,25 +206,6 @@ impl Exchange {
             live.bell.release();
             Ok(true)
         })
-    }
-}
-
-fn body_framing(ruby: &Ruby, name: &str) -> Result<BodyFraming, Error> {
-    match name {
-        "length" => Ok(BodyFraming::Length),
-        "chunks" => Ok(BodyFraming::Chunks),
-        "end" => Ok(BodyFraming::End),
-        _ => Err(argument_error(ruby, "framing takes :length, :chunks or :end")),
-    }
-}
-
-impl Live {
-    fn written(&self, ruby: &Ruby, written: Written) -> Value {
-        match written {
-            Written::Taken => ruby.to_symbol("taken").as_value(),
-            Written::Again => self.again(ruby),
-            Written::Stopped => ruby.to_symbol("stopped").as_value(),
-        }
     }
 }
 
