@@ -126,7 +126,7 @@ RSpec.shared_examples "middleware outside" do |profile|
         expect(seen.status.to_i).to eq(0).or be >= 500
         expect(@ended.pop).not_to be_nil
       end
-    else
+    elsif profile.delivery != :hijack # What the engine writes is drained, even then.
       it "ends the server when a head is late, and all its requests visibly",
          id: "ST2", feature: :rack_timeout do
         @server = start_server(profile.kind, profile.rackup(above: timeout))

@@ -42,7 +42,7 @@ module Rack
         # direction would be taken for the client's leaving.
         #
         # @return [Boolean]
-        def partial_hijack? = super && !client_socket.nil?
+        def partial_hijack? = super && !client_socket.nil? && !linted?
 
         # @param io [#to_io]
         # @return [IO]
@@ -53,6 +53,11 @@ module Rack
         def client_gone?(error)
           [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
         end
+
+        private
+
+        # Rack 3's Rack::Lint refuses what Passenger has its socket in, for it is no IO.
+        def linted? = RackHeaders::RACK3 && !hijack_of_server.equal?(@env["rack.hijack"])
       end
     end
   end
