@@ -63,6 +63,33 @@ RSpec.describe "Puma" do
     end
   end
 
+  context "with TLS of its own" do
+    # @return [String] a response as it came, to the end of the connection
+    def ask_over_tls(port, upstream)
+      tcp = TCPSocket.new("127.0.0.1", port)
+      tls = closing(OpenSSL::SSL::SSLSocket.new(tcp).tap { |socket| socket.sync_close = true })
+      client = RawSocket.new(tls.connect)
+      client.write("GET /#{upstream.port}/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      client.read_to_end.first
+    end
+
+    it "writes responses itself under delivery: :hijack, as the log says once" do
+      certificate = TestAuthority.new.issue("127.0.0.1")
+      reserved = closing(ReservedPort.new)
+      files = "cert=#{certificate.file}&key=#{certificate.key_file}&verify_mode=none"
+      server = start_puma(profile.delivering(:hijack).rackup,
+                          tls: "127.0.0.1:#{reserved.number}?#{files}")
+      head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      upstream = serving { "#{head}4\r\ntext\r\n0\r\n\r\n" }
+      2.times do
+        expect(ask_over_tls(reserved.number, upstream))
+          .to match(%r{\AHTTP/1\.1 200.*\r\n\r\n4\r\ntext\r\n0\r\n\r\n\z}m)
+      end
+      expect(server.output.to_s.scan(/WARN.*delivery: Puma encrypts what the client gets/).size)
+        .to eq(1)
+    end
+  end
+
   it "is left to write what of a head the client does not take yet" do
     buffer = Class.new(StringIO) { def read_and_reset = string.dup.tap { truncate(0) && rewind } }
     held = buffer.new(+"").tap { |one| one << "the head" }

@@ -23,8 +23,10 @@ class ServerProcess
 
     # @param workers [Integer] 0 is single mode
     # @param more [String] further lines of the configuration, such as `preload_app!`
+    # @param process [Hash] `tls:` what else to listen on, as `ADDRESS:PORT?key=FILE&cert=FILE`
     def initialize(rackup, threads: 5, workers: 0, more: "", **process)
       @single = workers.zero?
+      @tls = process.delete(:tls)
       super(rackup, **process, configuration: <<~RUBY + ENDING)
         environment "production"
         threads #{threads}, #{threads}
@@ -41,7 +43,8 @@ class ServerProcess
 
     def command(listen, rackup, configuration)
       bind = listen.start_with?("/") ? "unix://#{listen}" : "tcp://#{listen}"
-      ["-S", "puma", "-b", bind, "-C", configuration, rackup]
+      secure = @tls ? ["-b", "ssl://#{@tls}"] : []
+      ["-S", "puma", "-b", bind, *secure, "-C", configuration, rackup]
     end
 
     # The first worker is awaited because specs ask for its pid.
