@@ -9,7 +9,8 @@ RSpec.describe "The README" do
   known = {
     "ruby" => {
       usage: "# config.ru", gemfile: 'gem "rack-streaming-proxy"', rails: "config.streaming_proxy.",
-      targets: "case request.path", subclass: "class SearchProxy", settings: "timeout: 10",
+      targets: "case request.path", subclass: "class SearchProxy",
+      forward: "StreamingProxy.forward", settings: "timeout: 10",
       tls: "client_cert:",
       destinations: "allow_destinations:",
       rescue: "rescue Rack::StreamingProxy::Failure", stats: "Rack::StreamingProxy.stats"
@@ -214,6 +215,13 @@ RSpec.describe "The README" do
       expect(get(server, "/search/a?b=c").body).to eq("upstream /search/a?b=c")
       expect(get(server, "/other").body).to eq("[5, 30]")
     end
+  end
+
+  it "shows how to proxy from any Rack code" do
+    upstream = serving { |request| [200, {}, "upstream #{request.head.target}"] }
+    server = start_example(:forward, upstream)
+    expect(get(server, "/reports/a").body).to eq("upstream /all")
+    expect(get(server, "/other").body).to eq("inside")
   end
 
   it "shows settings that set one header and clear another" do

@@ -19,6 +19,7 @@ require_relative "streaming_proxy/request"
 require_relative "streaming_proxy/session"
 require_relative "streaming_proxy/response"
 require_relative "streaming_proxy/proxy"
+require_relative "streaming_proxy/forward"
 require_relative "streaming_proxy/railtie" if defined?(Rails::Railtie)
 
 # The gem rack's namespace, in which this library lives.
@@ -28,6 +29,20 @@ module Rack
     # Seconds between polls of whether the last exchange has ended.
     POLL_INTERVAL = 0.01
     private_constant :POLL_INTERVAL
+
+    # Passes a request on from any Rack code, and gives the answer that {Proxy} gives; blocks until
+    # the upstream's head is here. For a framework's route, or an application of its own.
+    #
+    # @example
+    #   run ->(env) { Rack::StreamingProxy.forward(env, to: "http://files.internal/a", timeout: 5) }
+    # @param env [Hash] the request's
+    # @param to [String, URI, Target] where it goes: the full URL, with its query if it has one
+    # @param options [Hash{Symbol => Object}] settings; they win over {Proxy}'s accessors
+    # @return [Array(Integer, Hash, #each)]
+    # @raise [ConfigurationError] for an unknown or malformed setting, or what is no URL
+    # @raise [HttpServerError] under `raise_on_5xx`
+    # @raise [UpstreamError, RequestError] under `raise_on_error`
+    def self.forward(env, to:, **options) = Forward.call(env, to, options)
 
     # What this process holds at this moment, and what it has done so far. The former returns to
     # zero; the latter only grows, and begins at zero in a forked child. Of the exchanges that were
