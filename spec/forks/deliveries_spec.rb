@@ -69,6 +69,20 @@ RSpec.describe "A process whose engine writes to clients" do
     expect(result.status).to be_success
   end
 
+  it "ends although its logger does not come back, or raises" do
+    result = process(<<~RUBY)
+      class Stuck < Logger
+        def info(message)
+          sleep if message.include?("is to end")
+          raise "a failure" if message.include?("process ends")
+        end
+      end
+      stream("/hang", logger: Stuck.new(nil), drain_timeout: 0.1)
+    RUBY
+    expect(result.status).to be_success
+    expect(result.output).to include("the logger failed: RuntimeError: a failure")
+  end
+
   it "is not waited for by a child, which leaves them alone and waits for its own", id: "CN9" do
     result = process(<<~RUBY)
       client = stream("/stream")

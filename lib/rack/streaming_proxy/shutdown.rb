@@ -7,7 +7,7 @@ module Rack
     # the waiting; other signals do what they did before.
     # @api private
     module Shutdown
-      # Seconds for the reports, which a callable of the application may hold up for ever.
+      # Seconds for each of log and reports, which the application may hold up for ever.
       REPORTS = 2
       private_constant :REPORTS
 
@@ -50,10 +50,16 @@ module Rack
                     "themselves, #{cut.size} were cut")
         end
 
+        # In a thread, for Ruby's Logger would swallow what a signal raises in the main one, and a
+        # logger that blocks must not keep the process.
         def log(open, message)
-          Log.new(open.first.settings.logger).info(message)
-        rescue StandardError => e
-          warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
+          logging = Thread.new do
+            Log.new(open.first.settings.logger).info(message)
+          rescue StandardError => e
+            warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
+          end
+          logging.name = "rsp-shutdown"
+          logging.join(REPORTS)
         end
 
         def delivered? = Native::Client.stats[:streams].zero?
