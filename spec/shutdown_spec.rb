@@ -68,7 +68,7 @@ RSpec.describe "The end of a process whose engine writes to clients" do
       expect_cut(client, ending)
       expect_end(ended: 0, cut: 1)
       expect(@server.output.to_s)
-        .to match(/Failed proxy .*status 200, 5 bytes.*: the process ended .*0.5 s .*drain_timeout/)
+        .to match(/INFO .*Failed .*status 200, 5 bytes.*the process ended .*0.5 s .*drain_timeout/)
     end
 
     it "is killed, which is to be seen: #{head}, HTTP/#{version}" do

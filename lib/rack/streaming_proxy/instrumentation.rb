@@ -82,7 +82,8 @@ module Rack
         retries(report || NOTHING) unless @answered
         @payload.merge!(status:, error: class_of(error).name, exception_object: error,
                         exception: [error.class.name, error.message])
-        @tags.restore { publish(ERROR, @payload.dup) } unless class_of(error) == ClientGone
+        expected = Log::EXPECTED.include?(class_of(error))
+        @tags.restore { publish(ERROR, @payload.dup) } unless expected
         finish(status, report, complete: false)
       end
 

@@ -10,6 +10,9 @@ module Rack
       FILTERED = "[FILTERED]"
       SECRET = /\A(?:set-)?cookie2?\z|auth|token|secret|password|api-?key|session/i
 
+      # What is nobody's error.
+      EXPECTED = [ClientGone, ShutdownError].freeze
+
       # Credentials and queries in a Location or a Referer.
       USER = %r{//[^/\s@]*@}n
       URL = /\A(?:location|referer|content-location)\z/i
@@ -66,7 +69,7 @@ module Rack
 
       def level(error)
         error = error.cause if error.is_a?(BodyError)
-        [ClientGone, ShutdownError].include?(error.class) ? :info : :error
+        EXPECTED.include?(error.class) ? :info : :error
       end
 
       # What an exception of the application says is its own matter.

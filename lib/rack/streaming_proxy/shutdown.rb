@@ -34,10 +34,10 @@ module Rack
 
         def drain(open)
           seconds = open.map { |one| one.settings.drain_timeout }.max
-          log(open, "The process is to end; responses that are still written: #{open.size}, for " \
-                    "at most #{seconds} s (drain_timeout)")
-          Native::Deliveries.drain
           until_interrupted do |interrupted|
+            log(open, "The process is to end; responses that are still written: #{open.size}, " \
+                      "for at most #{seconds} s (drain_timeout)")
+            Native::Deliveries.drain
             StreamingProxy.wait(seconds) { interrupted.call || delivered? }
           end
         end
