@@ -24,10 +24,12 @@ class RubyProcess
 
   attr_reader :pid, :output
 
-  def initialize(*arguments, env: {}, directory: ROOT)
+  # @param descriptors [Integer, nil] that it may have open
+  def initialize(*arguments, env: {}, directory: ROOT, descriptors: nil)
     reader, writer = IO.pipe
     @pid = Process.spawn(CLEAN.merge("RUBYLIB" => LIB).merge(env), RbConfig.ruby, *arguments,
-                         chdir: directory, pgroup: true, in: File::NULL, %i[out err] => writer)
+                         chdir: directory, pgroup: true, in: File::NULL, %i[out err] => writer,
+                         **{ rlimit_nofile: descriptors }.compact)
     writer.close
     @waiter = Process.detach(@pid)
     @output = ChildOutput.new(reader)

@@ -51,13 +51,15 @@ class ServerProcess < RubyProcess
   # @param configuration [String] text of the server's configuration file, where it has one
   # @param unix [Boolean] whether to listen on a Unix socket
   # @param fixed [Boolean] whether to name the port, for a server that binds again on a restart
-  def initialize(rackup, configuration: "", env: {}, unix: false, fixed: false)
+  # @param process [Hash] more for RubyProcess
+  def initialize(rackup, configuration: "", unix: false, fixed: false, **process)
     @directory = Dir.mktmpdir("streaming-proxy")
     rackup = write("config.ru", rackup) if rackup.include?("\n")
     @reserved = ReservedPort.new if fixed
     listen = unix ? File.join(@directory, "socket") : "127.0.0.1:#{@reserved&.number || 0}"
     super(*command(listen, rackup, write("server.rb", configuration)),
-          env: { "TMPDIR" => @directory }.merge(env), directory: @directory)
+          **process, directory: @directory,
+                     env: { "TMPDIR" => @directory }.merge(process.fetch(:env, {})))
     await_readiness
   rescue StandardError
     stop

@@ -13,7 +13,10 @@ const MUCH: usize = 128 * 1024 - 1;
 /// More than systems hold for a client that does not read.
 const PROOF: u64 = 8 << 20;
 /// How long a fast client may let wait what is written to it.
-const PROMPT: Duration = Duration::from_millis(20);
+const PROMPT: Duration = Duration::from_millis(50);
+/// What it has to take promptly once it did not: more than a system takes at once when there is room
+/// again.
+const AGAIN: u64 = 2 << 20;
 /// What the rate is averaged over: time in which something waits to be written.
 const WINDOW: Duration = Duration::from_secs(5);
 
@@ -21,7 +24,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pace {
     min_rate: Option<u64>,
-    /// Bytes that it has taken since it last let some wait.
+    /// Bytes that it has taken, as far as they prove that it reads and does so at once.
     promptly: u64,
     /// Time and bytes of the window so far.
     waited: Duration,
@@ -41,7 +44,11 @@ impl Pace {
 
     /// Some bytes have waited for so long, and were taken. False if that is below the rate.
     pub(super) fn took(&mut self, bytes: usize, waited: Duration) -> bool {
-        self.promptly = if waited > PROMPT { 0 } else { self.promptly + bytes as u64 };
+        self.promptly = if waited > PROMPT {
+            self.promptly.min(PROOF - AGAIN)
+        } else {
+            self.promptly + bytes as u64
+        };
         self.taken += bytes as u64;
         self.waited(waited)
     }
@@ -77,7 +84,10 @@ mod tests {
         assert!(pace.took(1, PROMPT));
         assert_eq!(pace.piece(), MUCH);
         assert!(pace.took(MUCH, SECOND));
+        assert!(pace.took(AGAIN as usize - 1, AT_ONCE));
         assert_eq!(pace.piece(), LITTLE);
+        assert!(pace.took(1, AT_ONCE));
+        assert_eq!(pace.piece(), MUCH);
     }
 
     #[test]
