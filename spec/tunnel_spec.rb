@@ -22,7 +22,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and requests to upgrade" do
 
   def idle?
     stats = Rack::StreamingProxy.stats
-    stats.values_at(:exchanges, :connections).sum == stats[:idle_connections]
+    stats.values_at(:exchanges, :streams, :connections).sum == stats[:idle_connections]
   end
 
   def expect_nothing_left
@@ -69,6 +69,13 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and requests to upgrade" do
         .to eq(["websocket/13", "upgrade"])
       expect(asked({}, { allow_upgrade: ["other"] })).to eq([nil, nil])
       expect(asked({}, { allow_upgrade: false })).to eq([nil, nil])
+    end
+
+    it "is nothing where Puma ends TLS itself" do
+      secure = Struct.new(:to_io).new(socket_pair.first)
+      env = { "HTTP_HOST" => "front.test" }
+      expect(asked({ **env, "puma.socket" => secure })).to eq([nil, nil])
+      expect(asked({ **env, "puma.socket" => secure.to_io })).to eq(%w[websocket upgrade])
     end
 
     it "is nothing where the server hands nothing over, which is said once" do
@@ -198,6 +205,18 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and requests to upgrade" do
       expect(clients.map { |client| client.read_exactly(1) }).to eq(%w[x x x])
     end
 
+    it "is one of max_streams" do
+      app = proxy(echoing, max_streams: 1)
+      first = tunnel_in_process(app)
+      answer, = upgrade_in_process(app)
+      expect([answer.first, InProcessCalls.header_lines(answer[1])["retry-after"]])
+        .to eq([503, ["1"]])
+      first.io.close_write
+      expect(first.read_to_end).to eq(["", :fin])
+      expect_nothing_left
+      tunnel_in_process(app)
+    end
+
     it "ends for both if the upstream breaks off", id: "WS4" do
       upstream = start_upstream do |connection|
         connection.read_head
@@ -301,5 +320,26 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and requests to upgrade" do
       upgrade_in_process(proxy(upstream))
       expect(told).to include(status: 502, delivery: :body)
     end
+  end
+end
+
+RSpec.describe "Upgrade through Puma" do
+  include ServerCalls
+  include Tunnels
+
+  it "loses no byte behind Rack::Lint", id: "WS3" do
+    @server = start_puma(RackupText.proxy_to_ports(above: "use Rack::Lint"))
+    client = tunnel(echoing(glued: "from upstream "), early: "from client")
+    expect(client.read_exactly(25)).to eq("from upstream from client")
+  end
+
+  it "may expect 100 Continue, which comes first", id: "WS9" do
+    @server = start_puma(RackupText.proxy_to_ports)
+    client = upgrade(echoing, { "Expect" => "100-continue" })
+    statuses = [client.read_head.status]
+    statuses << client.read_head.status if statuses == [100]
+    expect(statuses.last).to eq(101)
+    client.write("x")
+    expect(client.read_exactly(1)).to eq("x")
   end
 end

@@ -154,10 +154,10 @@ impl Client {
         tunnel: Tunnel,
         ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
-        let (core, counted) = (self.core.clone(), self.core.stats.stream(usize::MAX));
+        let core = self.core.clone();
+        deliver::lock(&exchange).take_place(usize::MAX);
         self.runtime.spawn(async move {
             let outcome = tunnel.run(exchange, &core.drain).await;
-            drop(counted);
             ended(outcome);
         });
     }

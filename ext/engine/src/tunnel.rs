@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::{Instant, sleep_until};
 
+use crate::deliver::lock;
 use crate::deliver::socket::ClientSocket;
 use crate::drain::Drain;
 use crate::error::{Failure, Kind, Phase};
@@ -245,8 +246,4 @@ async fn next(reader: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
         Poll::Ready(Ok(piece.freeze()))
     })
     .await
-}
-
-fn lock(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
-    exchange.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -25,7 +25,9 @@ module Rack
       end
 
       # @return [Array(Integer, Hash, #each)] for the server, which does nothing with it
+      # @raise [Overloaded] if no place is left
       def answer
+        @session.take_place(@settings.max_streams)
         @instrumentation.delivery = :tunnel
         socket, early = @server.hijack
         hand_over(socket, early) || refuse(socket)
@@ -39,10 +41,19 @@ module Rack
 
       def hand_over(socket, early)
         head = Delivery::RawResponse.head(@response.status, @response.headers)
-        id = Reporters.expect(@settings) { |failure| ended(failure) }
-        done = @session.tunnel(socket, head, early, @settings.tunnel_timeout, id)
-        Reporters.forget(id) unless done
-        done
+        # A thread that is killed in between would leave an exchange that nobody closes.
+        Thread.handle_interrupt(Object => :never) do
+          id = Reporters.expect(@settings) { |failure| ended(failure) }
+          done = @session.tunnel(socket, head, early, @settings.tunnel_timeout, id)
+          done ? let_go : Reporters.forget(id)
+          done
+        end
+      end
+
+      # The request, with its env, is not to be kept for as long as the tunnel lasts.
+      def let_go
+        @server = nil
+        @response.let_go
       end
 
       # On a thread of the reporters'.
@@ -56,10 +67,11 @@ module Rack
         @instrumentation.finish(101, @session.report)
       end
 
-      # No descriptor is left for the duplicate, what the server has is no socket of the system's,
-      # or the client has gone.
+      # What the server has is no socket of the system's, or the client has gone.
       def refuse(socket)
         @session.close
+        @instrumentation.warn("the connection of a client that upgrades cannot be had: it is " \
+                              "closed, or no socket of the system's")
         status, headers, body = ErrorResponse.plain(503, ErrorResponse::RETRY_LATER)
         headers = Delivery::RawResponse.framed(headers, :length)
         socket.write(Delivery::RawResponse.head(status, headers) + body.join)

@@ -92,6 +92,8 @@ impl Exchange {
                 upstream: tunnel.entry(3)?,
             };
             client::tunnel(ruby, live.exchange.clone(), tunnel, id)?;
+            // As with a delivery.
+            rb_self.held.set(ruby, 0);
             live.bell.release();
             Ok(true)
         })
