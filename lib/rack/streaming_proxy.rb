@@ -20,6 +20,8 @@ require_relative "streaming_proxy/session"
 require_relative "streaming_proxy/response"
 require_relative "streaming_proxy/proxy"
 require_relative "streaming_proxy/forward"
+require_relative "streaming_proxy/fetch"
+require_relative "streaming_proxy/controller"
 require_relative "streaming_proxy/railtie" if defined?(Rails::Railtie)
 
 # The gem rack's namespace, in which this library lives.
@@ -62,6 +64,19 @@ module Rack
       failed = counts.delete(:failed)
       errors = ExchangeFailure.count_by_class(failed.merge(cut: counts.delete(:cut)))
       counts.merge(errors:)
+    end
+
+    # @return [Integer] Ruby threads that run callbacks of exchanges which have left the
+    #   application's threads, and tell the log and subscribers of them
+    def self.callback_threads = Reporters.threads
+
+    # Sets it, before the first such exchange of a process. While callbacks block all of them, there
+    # are more, up to 32.
+    #
+    # @param count [Integer]
+    # @raise [ConfigurationError]
+    def self.callback_threads=(count)
+      Reporters.threads = count
     end
 
     # Waits until no exchange is open, and then stops the engine: idle connections are closed, its

@@ -275,6 +275,14 @@ impl Inbox {
         self.shared.signal.wake(task);
     }
 
+    /// Wakes a task once when something is here, at once if it is.
+    pub(crate) fn wake_when_ready(&mut self, task: &Waker) {
+        self.wake_on_change(task);
+        if self.peek().is_some() {
+            task.wake_by_ref();
+        }
+    }
+
     /// Whether the last message is here, and says that all is well.
     pub(crate) fn is_whole(&mut self) -> bool {
         self.ahead.extend(self.receiver.try_iter());

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::chunks::{self, QUEUE};
 use crate::connector::Connector;
-use crate::deliver::{self, Delivery};
+use crate::deliver::{self, Delivery, Reply};
 use crate::destination::{Destinations, Permission};
 use crate::drain::Drain;
 use crate::error::Failure;
@@ -158,6 +158,16 @@ impl Client {
         deliver::lock(&exchange).take_place(usize::MAX);
         self.runtime.spawn(async move {
             let outcome = tunnel.run(exchange, &core.drain).await;
+            ended(outcome);
+        });
+    }
+
+    /// Writes a response that is wholly here; `ended` as for [`Client::deliver`].
+    pub fn reply(&self, reply: Reply, ended: impl FnOnce(Result<(), Failure>) + Send + 'static) {
+        let (core, counted) = (self.core.clone(), self.core.stats.stream(usize::MAX));
+        self.runtime.spawn(async move {
+            let outcome = reply.run(&core.drain).await;
+            drop(counted);
             ended(outcome);
         });
     }

@@ -5,6 +5,7 @@
 //! seen by the missing end of its framing, or where only the connection's end tells, by a reset.
 
 mod pace;
+mod reply;
 pub(crate) mod socket;
 
 use std::collections::VecDeque;
@@ -23,6 +24,8 @@ use crate::error::{Failure, Kind, Phase};
 use crate::exchange::{BodyEvent, Exchange};
 use pace::Pace;
 use socket::ClientSocket;
+
+pub use reply::Reply;
 
 /// How long a client may take to end its side once it has the whole response.
 const LINGER: Duration = Duration::from_secs(2);

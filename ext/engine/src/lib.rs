@@ -47,7 +47,7 @@ pub use bytes::Bytes;
 pub use http::{HeaderName, HeaderValue};
 
 pub use client::Client;
-pub use deliver::{BodyFraming, Delivery};
+pub use deliver::{BodyFraming, Delivery, Reply};
 pub use destination::{Destinations, Rule};
 pub use error::{Failure, Kind, Phase};
 pub use exchange::{BodyEvent, Exchange, HeadEvent};

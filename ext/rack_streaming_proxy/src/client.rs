@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, Ruby, Symbol, TryConvert, Value, function};
 use streaming_engine::{
-    BodyKind, Client, ClientFacts, Delivery, Exchange as EngineExchange, RequestHead, Signal,
-    Stats, Tunnel,
+    BodyKind, Client, ClientFacts, Delivery, Exchange as EngineExchange, Reply, RequestHead,
+    Signal, Stats, Tunnel,
 };
 
 use crate::bell::Bell;
@@ -111,6 +111,15 @@ pub(crate) fn tunnel(
     start()
         .map_err(|err| unavailable(ruby, &err))?
         .tunnel(exchange, tunnel, move |outcome| deliveries.end(id, outcome));
+    Ok(())
+}
+
+/// Has a whole response written to a client; `id` names it in [`Deliveries`].
+pub(crate) fn reply(ruby: &Ruby, reply: Reply, id: u64) -> Result<(), Error> {
+    let deliveries = deliveries().map_err(|err| unavailable(ruby, &err))?;
+    start()
+        .map_err(|err| unavailable(ruby, &err))?
+        .reply(reply, move |outcome| deliveries.end(id, outcome));
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use streaming_engine::{BodyEvent, Exchange as EngineExchange, HeadEvent};
 
 use crate::bell::Bell;
 use crate::convert::resolve;
+use crate::deliveries;
 use crate::error::{failed, forked, guarded};
 use crate::fd;
 use crate::fork::Owned;
@@ -116,6 +117,16 @@ impl Exchange {
                 Ok(HeadEvent::Again) => Ok(live.again(ruby)),
                 Err(failure) => Ok(failed(ruby, &failure)?.as_value()),
             }
+        })
+    }
+
+    /// Has `Deliveries` tell, by `id`, when `head` will answer something else than `:again`: at once if
+    /// it would by now.
+    fn notify(ruby: &Ruby, rb_self: &Self, id: u64) -> Result<(), Error> {
+        guarded(ruby, || {
+            let waker = deliveries::of_this_process(ruby)?.waker(id);
+            rb_self.live(ruby)?.lock().wake_when_ready(&waker);
+            Ok(())
         })
     }
 
@@ -239,6 +250,7 @@ pub(crate) fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     resolve::<Exchange>(ruby);
     class.define_method("bell", method!(Exchange::bell, 0))?;
     class.define_method("head", method!(Exchange::head, 0))?;
+    class.define_method("notify", method!(Exchange::notify, 1))?;
     class.define_method("permit", method!(Exchange::permit, 1))?;
     class.define_method("read", method!(Exchange::read, 1))?;
     class.define_method("whole?", method!(Exchange::whole, 0))?;

@@ -111,6 +111,7 @@ module Rack
       # The last thing that is done.
       def finish
         guarded { @response.complete if @whole }
+        guarded { @response.cut_short(@failure) if @failure }
         guarded { tell(@response.status, @session.report) }
       end
 

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "reporters"
+require_relative "delivery/hijacked_client"
 require_relative "delivery/partial"
 require_relative "delivery/raw_response"
 
@@ -41,7 +42,7 @@ module Rack
       # @raise [Overloaded] if no place is left
       def self.admit(target, server, settings)
         most = settings.max_streams
-        return unless most && settings.delivery == :hijack && hijacks?(server)
+        return unless most && %i[hijack early].include?(settings.delivery) && hijacks?(server)
         return if Native::Client.stats[:streams] < most
 
         message = "upstream #{target.origin} was not asked: #{most} responses are delivered " \
@@ -106,14 +107,10 @@ module Rack
 
       # The head, too, is ours to write: of what outer middleware adds nothing is sent.
       def full
-        status, headers, body = @response.to_a
-        headers = RawResponse.framed(headers, framing)
+        answer = @response.to_a
         socket, = @server.hijack
-        head = RawResponse.head(status, headers)
-        whole = RawResponse.deliver(body, socket, head, framing, @settings)
+        HijackedClient.new(socket, @server, @settings).answer(answer)
         [200, {}, []]
-      ensure
-        @server.release(socket, cut: !whole && framing == :end) if socket
       end
     end
   end

@@ -8,18 +8,19 @@ module Rack
     module ErrorResponse
       REASONS = {
         400 => "Bad Request", 405 => "Method Not Allowed", 413 => "Content Too Large",
-        502 => "Bad Gateway", 503 => "Service Unavailable", 504 => "Gateway Timeout",
-        508 => "Loop Detected"
+        500 => "Internal Server Error", 502 => "Bad Gateway", 503 => "Service Unavailable",
+        504 => "Gateway Timeout", 508 => "Loop Detected"
       }.freeze
       # Seconds: a connection comes free with the next response that ends.
       RETRY_LATER = [%w[retry-after 1]].freeze
 
-      # @param error [Failure]
-      # @param request [Rack::Request] of which HEAD gets no body
+      # @param error [StandardError] 500 for what is the application's to handle
+      # @param head [Boolean] whether the request was a HEAD, which gets no body
       # @return [Array(Integer, Hash, Array<String>)]
-      def self.for(error, request)
-        status, headers, body = plain(error.status, error.is_a?(Overloaded) ? RETRY_LATER : [])
-        [status, headers, request.head? ? [] : body]
+      def self.for(error, head)
+        status = error.respond_to?(:status) && REASONS.key?(error.status) ? error.status : 500
+        status, headers, body = plain(status, error.is_a?(Overloaded) ? RETRY_LATER : [])
+        [status, headers, head ? [] : body]
       end
 
       # @param status [Integer]

@@ -52,6 +52,9 @@ module Rack
       end
     end
 
+    # A callback `on_response` has read the body of the response, and has not answered.
+    class ResponseBodyAlreadyConsumedError < Error; end
+
     # The client's request cannot be sent as HTTP.
     class RequestError < Error
       # @return [Integer] 400

@@ -22,6 +22,17 @@ module Rack
         raise CLASSES.fetch(kind, UnknownError).new(message, upstream:, phase:), cause:
       end
 
+      # @param status [Integer] the upstream's
+      # @param target [Target]
+      # @raise [HttpServerError] for a 5xx
+      def self.refuse_5xx(status, target)
+        return unless (500..599).cover?(status)
+
+        facts = { status:, url: target.to_s, upstream: target.origin, phase: :head }
+        message = "upstream #{target.origin} answered #{status} (#{target})"
+        raise HttpServerError.new(message, **facts)
+      end
+
       # @param error [Failure]
       # @raise [BodyError] which tells the same in mid-body
       def self.raise_in_body(error)

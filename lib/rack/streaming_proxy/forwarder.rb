@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "delivery"
+require_relative "early"
 require_relative "error_response"
 require_relative "instrumentation"
 require_relative "local_answer"
@@ -39,9 +40,31 @@ module Rack
         @server.close_connection if e.status == 400
         raise if @settings.raise_on_error
 
-        finished(ErrorResponse.for(e, @rack_request))
+        finished(ErrorResponse.for(e, @rack_request.head?))
       rescue ClientGone => e
         [e.status, {}, []]
+      end
+
+      # @param head [Array] `[status, fields, length or nil, body?]`
+      # @return [Response]
+      # @raise [HttpServerError] under `raise_on_5xx`
+      # @api private
+      def respond(head)
+        @instrumentation.head(head, @session.report)
+        ExchangeFailure.refuse_5xx(head.first, @target) if @settings.raise_on_5xx
+        Response.new(head, @session, @server, @instrumentation, on_complete: @settings.on_complete)
+      end
+
+      # What the application cannot be told any more, because it has answered, the client is.
+      #
+      # @param error [StandardError]
+      # @return [Array(Integer, Hash, Array<String>), nil] nil if it has left
+      # @api private
+      def refuse(error)
+        answer = ErrorResponse.for(error, @rack_request.head?) unless error.is_a?(ClientGone)
+        status = answer ? answer.first : error.status
+        @instrumentation.failed(error, @session.report, status:) if @session.close
+        answer
       end
 
       private
@@ -80,16 +103,29 @@ module Rack
         Delivery.admit(@target, @server, @settings)
         @settings = RequestHeaders.told(@request, @settings)
         @request.upgrade = UpgradeField.asked(@request, @server, @settings, @instrumentation)
+        early = early?
+        @request.input.read_once if early
         open_session
-        head = @session.head { |fields| early_hints(fields) }
-        @instrumentation.head(head, @session.report)
-        refuse_5xx(head.first)
-        response = Response.new(head, @session, @server, @instrumentation,
-                                on_complete: @settings.on_complete)
-        way = response.status == 101 ? Tunnel : Delivery
-        answer = way.new(response, @session, @server, @settings, @instrumentation).answer
+        head = @session.head(until_uploaded: early) { |fields| early_hints(fields) }
+        answer = head ? delivered(head) : hand_over
       ensure
         @session&.close unless answer
+      end
+
+      # An upgrade waits for its 101 here.
+      def early?
+        !@request.upgrade && Early.possible?(@settings, @server, @instrumentation)
+      end
+
+      def delivered(head)
+        response = respond(head)
+        way = response.status == 101 ? Tunnel : Delivery
+        way.new(response, @session, @server, @settings, @instrumentation).answer
+      end
+
+      def hand_over
+        @session.take_place(@settings.max_streams)
+        Early.new(self, @session, @server, @settings, @instrumentation).answer
       end
 
       # Hints are no part of the answer: what goes wrong with them changes nothing.
@@ -104,14 +140,6 @@ module Rack
         Thread.handle_interrupt(Object => :never) do
           @session = Session.new(@request, @settings, @server)
         end
-      end
-
-      def refuse_5xx(status)
-        return unless @settings.raise_on_5xx && (500..599).cover?(status)
-
-        facts = { status:, url: @target.to_s, upstream: @target.origin, phase: :head }
-        message = "upstream #{@target.origin} answered #{status} (#{@target})"
-        raise HttpServerError.new(message, **facts)
       end
 
       def finished(answer)

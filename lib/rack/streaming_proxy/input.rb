@@ -33,6 +33,11 @@ module Rack
       # @return [Boolean] whether {#rewind} will do
       def rewindable? = @rewindable
 
+      # Who reads it has no time for a {#rewind}: the request is over before its answer.
+      def read_once
+        @rewindable = false
+      end
+
       # @return [Boolean] whether the next bytes are here already
       def peeked? = !@peeked.nil?
 

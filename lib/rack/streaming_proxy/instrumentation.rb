@@ -34,13 +34,22 @@ module Rack
         @payload[:delivery] = way
       end
 
+      # Has another event begin and end with this one.
+      #
+      # @param name [String]
+      # @param payload [Hash]
+      def alongside(name, payload)
+        @alongside = [name, payload]
+      end
+
       # The request is taken in: the event begins.
       def start
         @started = clock
         @tags = LogTags.new(@payload[:logger])
         @subscribed = defined?(LogSubscriber) && LogSubscriber.attached?
-        @event = Notifications.handle(REQUEST, @payload)
-        guarded { @event&.start }
+        named = [[REQUEST, @payload], @alongside].compact
+        @events = named.filter_map { |event| Notifications.handle(*event) }
+        @events.each { |event| guarded { event.start } }
       end
 
       # @param fields [Array<Array(String, String)>] the client's header fields
@@ -68,7 +77,7 @@ module Rack
         aborted_by = complete ? nil : side
         @payload.merge!(facts(status, report || NOTHING), complete:, aborted_by:)
         @tags.restore do
-          guarded { @event&.finish }
+          @events.reverse_each { |event| guarded { event.finish } }
           @log.finished(@payload, clock - @started) unless @subscribed
         end
       end

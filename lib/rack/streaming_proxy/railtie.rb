@@ -15,6 +15,7 @@ module Rack
         Reloading.enabled = !app.config.cache_classes
         Configuration.rails = app.config.streaming_proxy.to_h
         Railtie.map_errors if defined?(::ActionDispatch::ExceptionWrapper)
+        Reporters.executor = app.executor
         LogSubscriber.attach_to :streaming_proxy
       end
 

@@ -4,38 +4,61 @@ require_relative "shutdown"
 
 module Rack
   module StreamingProxy
-    # A few threads that are told how responses have ended which the engine writes, and run what the
-    # application wants to know of it. They start with the first such response, in a forked child
-    # again. A callable that blocks holds up one of them.
+    # A few threads that are told how responses have ended which the engine writes, and which
+    # exchanges that nobody waits for have news ({Early}), and run what the application wants to
+    # know of it. They start with the first such response, in a forked child again. While callables
+    # block all of them, there are more, up to {MOST}; what comes then waits.
     # @api private
     module Reporters
-      THREADS = 2
+      MOST = 32
 
-      # A response that the engine writes, or of which it has not been told yet how it ended.
+      # A response that the engine writes, or of which it has not been told yet how it ended; or one
+      # whose head has not come.
       #
       # @!attribute settings [Configuration]
       # @!attribute report [#call]
+      # @!attribute cut [#call, nil] ends it, if its head has not come
       # @!attribute outcome [Symbol, nil] `:ended` or, with the process, `:cut`
-      Expected = Struct.new(:settings, :report, :outcome)
+      Expected = Struct.new(:settings, :report, :cut, :outcome)
 
       @lock = Mutex.new
+      @threads = 2
 
       class << self
-        # Has a block called when a delivery has ended.
+        # @return [Integer] how many threads wait for what comes
+        attr_reader :threads
+
+        # @return [#wrap, nil] what the application's code is to run in, such as Rails' executor
+        attr_accessor :executor
+
+        # @param count [Integer]
+        # @raise [ConfigurationError]
+        def threads=(count)
+          unless count.is_a?(Integer) && count.between?(1, MOST)
+            raise ConfigurationError, "callback_threads takes an Integer from 1 to #{MOST}, not " \
+                                      "#{Configuration.redact(count)}"
+          end
+
+          @lock.synchronize { @threads = count }
+        end
+
+        # Has a block called when a delivery has ended, and each time that there is news before.
         #
         # @param settings [Configuration]
-        # @yieldparam failure [Array, nil] the facts of a failed exchange
+        # @param cut [#call, nil] ends what has no head yet, when the process ends
+        # @yieldparam news [Symbol, Array, nil] `:ready`; of one that has ended, the facts of its
+        #   failure, or nil
         # @return [Integer] the delivery's id
-        def expect(settings, &report)
+        def expect(settings, cut: nil, &report)
           @lock.synchronize do
             start unless @pid == Process.pid
             staff
-            @expected[@last += 1] = Expected.new(settings, report)
+            @expected[@last += 1] = Expected.new(settings, report, cut)
             @last
           end
         end
 
-        # @param id [Integer] of a delivery that was not begun, or has been reported
+        # @param id [Integer] of a delivery that was not begun, or of which all has been told
         def forget(id)
           @lock.synchronize { @expected.delete(id) }
         end
@@ -51,49 +74,86 @@ module Rack
           @pid = Process.pid
           @last = 0
           @expected = {}
-          @ended = []
+          @news = []
           @turn = Mutex.new
           @bell = ::IO.for_fd(Native::Deliveries.bell, autoclose: false)
-          @threads = []
+          @idle = 0
+          @all = 0
           Shutdown.at_exit
         end
 
-        # A callable may end its thread, by an exception that is no StandardError.
+        # With the lock held. A callable may end its thread, by what is no StandardError.
         def staff
-          @threads.select!(&:alive?)
-          @threads.push(reporter) while @threads.size < THREADS
+          add while @all < @threads
         end
 
         # A thread begins with the mask of the one that makes it, and must end with the process.
-        def reporter
-          Thread.new { Thread.handle_interrupt(Object => :immediate) { work } }
-                .tap { |thread| thread.name = "rsp-report" }
+        def add
+          @all += 1
+          @idle += 1
+          Thread.new { Thread.handle_interrupt(Object => :immediate) { work } }.name = "rsp-report"
         end
 
         def work
+          left = false
           loop do
-            id, failure = next_ended
-            report(@lock.synchronize { @expected[id] }, failure)
-          rescue StandardError => e
-            warn "#{Log::PREFIX} a report failed: #{e.class}: #{e.message}"
-          ensure
-            forget(id)
+            id, news = next_news
+            busy { hear(id, news) }
+            return left = true if surplus?
+          end
+        ensure
+          @lock.synchronize { uncount } unless left
+        end
+
+        # Somebody is left to hear what comes meanwhile.
+        def busy
+          @lock.synchronize do
+            @idle -= 1
+            add if @idle.zero? && @all < MOST
+          end
+          yield
+        ensure
+          @lock.synchronize { @idle += 1 }
+        end
+
+        def surplus?
+          @lock.synchronize do
+            uncount if @idle > @threads
           end
         end
 
-        def report(expected, failure)
-          expected.outcome = failure&.include?(:shutdown) ? :cut : :ended
-          expected.report.call(failure)
+        # @return [true]
+        def uncount
+          @all -= 1
+          @idle -= 1
+          true
+        end
+
+        # One of which nothing more is to be told is expected no more, once it has been reported.
+        def hear(id, news)
+          expected = @lock.synchronize { @expected[id] }
+          report(expected, news) if expected
+        rescue StandardError => e
+          warn "#{Log::PREFIX} a report failed: #{e.class}: #{e.message}"
+        ensure
+          forget(id) unless news == :ready
+        end
+
+        def report(expected, news)
+          expected.outcome = news&.include?(:shutdown) ? :cut : :ended unless news == :ready
+          return expected.report.call(news) unless @executor
+
+          @executor.wrap { expected.report.call(news) }
         end
 
         # One thread waits, the others for their turn.
-        def next_ended
+        def next_news
           @turn.synchronize do
-            while @ended.empty?
-              @ended.concat(Native::Deliveries.ended)
-              @bell.wait_readable if @ended.empty?
+            while @news.empty?
+              @news.concat(Native::Deliveries.news)
+              @bell.wait_readable if @news.empty?
             end
-            @ended.shift
+            @news.shift
           end
         end
       end

@@ -14,6 +14,21 @@ module Rack
         # @return [#open, nil]
         # @api private
         attr_accessor :stand_in
+
+        # Opens an exchange; nothing is waited for.
+        #
+        # @param target [Target]
+        # @param request [Array] `[method, fields, client, body, rewindable]`
+        # @param settings [Configuration]
+        # @return [Native::Exchange, Array] or the facts of a failure
+        # @api private
+        def open(target, request, settings)
+          # WebMock does not see a native client: for what it promises somebody has to stand in.
+          require "rack/streaming_proxy/testing" if defined?(::WebMock)
+          return stand_in.open(target.native, request, settings) if stand_in
+
+          Native::Client.open(target.native, request, settings.policy)
+        end
       end
 
       # @return [Target] where it goes
@@ -83,12 +98,16 @@ module Rack
       # @api private
       def open(settings)
         request = [http_method, fields, client(settings), @input.kind, @input.rewindable?]
-        # WebMock does not see a native client: for what it promises somebody has to stand in.
-        require "rack/streaming_proxy/testing" if defined?(::WebMock)
-        stand_in = self.class.stand_in
-        return stand_in.open(target.native, request, settings) if stand_in
+        Request.open(target, request, settings)
+      end
 
-        Native::Client.open(target.native, request, settings.policy)
+      # @param settings [Configuration]
+      # @return [Array] `[address, scheme, host, version, early_hints?, upgrade]` of the client
+      # @api private
+      def client(settings)
+        believing = settings.x_forwarded != :replace
+        scheme = believing ? @env["rack.url_scheme"] : @server.scheme
+        [@env["REMOTE_ADDR"], scheme, @host, http_version, !@server.early_hints.nil?, @upgrade]
       end
 
       private
@@ -135,12 +154,6 @@ module Rack
       def field(key, value)
         value = (max_forwards - 1).to_s if key == "HTTP_MAX_FORWARDS" && max_forwards&.positive?
         [key.delete_prefix("HTTP_").tr("_", "-"), value]
-      end
-
-      def client(settings)
-        believing = settings.x_forwarded != :replace
-        scheme = believing ? @env["rack.url_scheme"] : @server.scheme
-        [@env["REMOTE_ADDR"], scheme, @host, http_version, !@server.early_hints.nil?, @upgrade]
       end
     end
   end

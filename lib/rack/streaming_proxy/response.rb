@@ -26,6 +26,10 @@ module Rack
         @instrumentation = instrumentation
       end
 
+      # @return [#call, nil] what gets the error when the body was cut short
+      # @api private
+      attr_writer :on_error
+
       # @return [Boolean] whether it has a body
       def body? = @has_body
 
@@ -61,6 +65,16 @@ module Rack
       # @api private
       def let_go
         @server = nil
+      end
+
+      # Tells `on_error` that the body was cut short; what it raises is logged. Called once.
+      #
+      # @param error [BodyError]
+      # @api private
+      def cut_short(error)
+        @on_error&.call(error)
+      rescue StandardError => e
+        @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
       end
 
       # @return [Boolean] whether Rack 2's Rack::ETag would collect this response

@@ -17,6 +17,9 @@ module Rack
       QUESTION = ->(event) { event.first == :permit }
       private_constant :CHUNK, :SILENCE, :HINTS, :QUESTION
 
+      # @return [String] `scheme://host:port`
+      attr_reader :upstream
+
       # @param request [Request]
       # @param settings [Configuration]
       # @param server [Server::Generic]
@@ -35,19 +38,43 @@ module Rack
       # Waits for the response's head; may block. Answers what the engine asks before it; what a
       # callable of the application raises is the application's.
       #
+      # @param until_uploaded [Boolean] whether to wait no longer than the upload takes
       # @yieldparam fields [Array<Array(String, String)>] of a 103, before the head
-      # @return [Array] `[status, fields, length or nil, body?]`
+      # @return [Array, nil] `[status, fields, length or nil, body?]`; nil if the upload is done
+      #   before it has come
       # @raise [UpstreamError, RequestError, ClientGone]
-      def head
+      def head(until_uploaded: false, &hints)
         loop do
-          case (event = ready { @exchange.head })
-          when :rewind then @upload.rewind
-          when :continue then @upload.proceed
-          when QUESTION then permit(*event.drop(1))
-          when HINTS then yield event.last if block_given?
-          else return answered(event)
-          end
+          event = ready(until_uploaded:) { @exchange.head } or return
+          head = heard(event, &hints)
+          return head if head
         end
+      end
+
+      # The response's head, if it is here; hints before it are dropped. For {Early}, on whatever
+      # thread, one at a time.
+      #
+      # @return [Array, nil]
+      # @raise [UpstreamError, RequestError, ClientGone]
+      def head_by_now
+        loop do
+          event = checked(@exchange.head)
+          return if event == :again
+
+          head = heard(event)
+          return head if head
+        end
+      end
+
+      # Has {Reporters} told, by `id`, when {#head_by_now} is to be asked again; and watches for the
+      # client's leaving.
+      #
+      # @param id [Integer]
+      # @param socket [IO] the client's
+      # @raise [ClientGone] if the socket is closed
+      def notify(id, socket)
+        watch_client(socket)
+        @exchange.notify(id)
       end
 
       # Waits for the next bytes of the response's body; may block.
@@ -163,13 +190,27 @@ module Rack
         head
       end
 
+      # @return [Array, nil] the head, if that is what has come
+      def heard(event)
+        case event
+        when :rewind then @upload.rewind
+        when :continue then @upload.proceed
+        when QUESTION then permit(*event.drop(1))
+        when HINTS then yield event.last if block_given?
+        else return answered(event)
+        end
+        nil
+      end
+
       def permit(host, addresses)
         @exchange.permit(addresses.map { |address| @allow.call(host, ::IPAddr.new(address)) })
       end
 
       # Polls, and while there is nothing, feeds the upload or waits for the bell.
-      def ready
+      def ready(until_uploaded: false)
         loop do
+          return if until_uploaded && uploaded?
+
           poll_interval = @server.poll_interval
           result = yield
           return checked(result) unless result == :again
@@ -206,9 +247,10 @@ module Rack
         @bell.close if @released
       end
 
-      def watch_client
+      def watch_client(socket = @server.client_socket)
+        return if @watched
+
         @watched = true
-        socket = @server.client_socket
         @exchange.watch(socket.fileno) if socket
       rescue IOError
         raise ClientGone.new("the client left before the response's end",

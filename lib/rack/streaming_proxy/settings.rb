@@ -68,8 +68,8 @@ module Rack
                                                    "of addresses, networks and host names, or " \
                                                    "what responds to call", DESTINATIONS),
         Setting.new(:allow_trace, true, "true or false", FLAG),
-        Setting.new(:delivery, :body, ":body, :hijack or :auto",
-                    SettingChecks.one_of(:body, :hijack, :auto)),
+        Setting.new(:delivery, :body, ":body, :hijack, :early or :auto",
+                    SettingChecks.one_of(:body, :hijack, :early, :auto)),
         Setting.new(:auto_hijack_above, 262_144, "bytes, 0 or more", COUNT),
         Setting.new(:send_timeout, 60, "seconds above 0, or nil for none", LIMIT),
         Setting.new(:drain_timeout, 25, "seconds, 0 or more", NOT_NEGATIVE),

@@ -38,12 +38,13 @@ module Rack
             log(open, "The process is to end; responses that are still written: #{open.size}, " \
                       "for at most #{seconds} s (drain_timeout)")
             Native::Deliveries.drain
-            StreamingProxy.wait(seconds) { interrupted.call || delivered? }
+            StreamingProxy.wait(seconds) { interrupted.call || answered? }
           end
         end
 
         def cut(open)
           Native::Deliveries.cut
+          open.each { |one| one.cut&.call }
           StreamingProxy.wait(REPORTS) { delivered? && Reporters.open.empty? }
           cut, told = open.filter_map(&:outcome).partition { |outcome| outcome == :cut }
           log(open, "The process ends; of these responses #{told.size} have ended by " \
@@ -61,6 +62,9 @@ module Rack
           logging.name = "rsp-shutdown"
           logging.join(REPORTS)
         end
+
+        # Whether nothing is being written, nor waits for a head.
+        def answered? = delivered? && Reporters.open.none?(&:cut)
 
         def delivered? = Native::Client.stats[:streams].zero?
 

@@ -173,6 +173,12 @@ impl Exchange {
         self.inbox.wake_on_change(task);
     }
 
+    /// Wakes a task once when the next look will find something, at once if it would now; sometimes
+    /// once more than that.
+    pub fn wake_when_ready(&mut self, task: &Waker) {
+        self.inbox.wake_when_ready(task);
+    }
+
     fn end(&mut self, outcome: Result<(), Box<Failure>>) -> Result<(), Failure> {
         self.task = None;
         let outcome = outcome.map_err(|failure| *failure);

@@ -6,5 +6,7 @@ Rails.application.routes.draw do
   get "/owner", to: "owners#show"
   get "/greeting", to: "greetings#show"
   resource :session, only: %i[new create show]
+  match "/fetches/:name", via: :all, to: "fetches#show"
+  match "/api_fetches/:name", via: :all, to: "api_fetches#show"
   match "*any", via: :all, to: "pages#show"
 end

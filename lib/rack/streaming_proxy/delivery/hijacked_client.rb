@@ -1,0 +1,126 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    class Delivery
+      # A client whose socket has been taken from the server: all that it gets is written here.
+      # @api private
+      class HijackedClient
+        PIECE = 64 * 1024
+        private_constant :PIECE
+
+        # @return [#write, #close] what the server had it in
+        attr_reader :socket
+
+        # @param socket [#write, #close]
+        # @param server [Server::Generic]
+        # @param settings [Configuration]
+        # @param engine [Boolean] whether the engine may write to it
+        def initialize(socket, server, settings, engine: true)
+          @socket = socket
+          @server = server
+          @settings = settings
+          @engine = engine && socket.is_a?(::BasicSocket)
+        end
+
+        # @return [Boolean] whether the engine can write to it
+        def engine? = @engine
+
+        # Sends a whole answer and ends the connection. Where the engine writes, nothing is waited
+        # for.
+        #
+        # @param answer [Array(Integer, Hash, #each)]
+        def answer(answer)
+          status, headers, body = answer
+          return deliver(status, headers, body) if body.is_a?(Body)
+
+          headers = headers.merge(RackHeaders.spelled("connection") => "close")
+          reply(RawResponse.head(status, headers) << body.to_a.join.b)
+        ensure
+          close
+        end
+
+        # Sends an answer whose body is read here; may block.
+        #
+        # @param status [Integer]
+        # @param headers [Hash]
+        # @param io [#read]
+        def stream(status, headers, io)
+          framing = framing(headers)
+          return answer([status, headers, [io.read]]) if framing == :end
+
+          chunked = framing == :chunks
+          write(RawResponse.head(status, RawResponse.framed(headers, framing)))
+          while (piece = io.read(PIECE))
+            write(chunked ? Chunked.chunk(piece) : piece)
+          end
+          reply(chunked ? Chunked::LAST : "")
+        ensure
+          close
+        end
+
+        # Writes bytes as they are; may block for as long as `send_timeout` allows.
+        #
+        # @param data [String]
+        # @return [Integer] bytes
+        # @raise [SystemCallError, IOError] if the client is gone or takes nothing
+        def write(data)
+          return @socket.write(data) unless @socket.is_a?(::BasicSocket)
+
+          rest = data.b
+          rest = rest.byteslice(write_some(rest)..) until rest.empty?
+          data.bytesize
+        end
+
+        # The client sees the connection's end.
+        def close
+          @server.release(@socket, cut: false) unless closed?
+        end
+
+        # @return [Boolean]
+        def closed? = @socket.closed?
+
+        private
+
+        def deliver(status, headers, body)
+          framing = framing(headers)
+          head = RawResponse.head(status, RawResponse.framed(headers, framing))
+          whole = RawResponse.deliver(body, @engine ? @socket : self, head, framing, @settings)
+        ensure
+          @server.release(@socket, cut: !whole && framing == :end)
+        end
+
+        def framing(headers)
+          return :length if headers.key?(RackHeaders.spelled("content-length"))
+
+          @server.http_version == "1.0" ? :end : :chunks
+        end
+
+        def reply(bytes)
+          write(bytes) unless engine? && leave(bytes)
+        rescue SystemCallError, IOError
+          nil # Its client has gone.
+        end
+
+        # @return [Boolean] false if no descriptor is left for the engine's duplicate
+        def leave(bytes)
+          id = Reporters.expect(@settings) { nil }
+          limits = [@settings.send_timeout&.to_f, @settings.drain_timeout.to_f]
+          done = Native::Deliveries.reply(@socket.fileno, bytes, limits, id)
+        ensure
+          Reporters.forget(id) unless done
+        end
+
+        def write_some(data)
+          written = @socket.write_nonblock(data, exception: false)
+          return written unless written == :wait_writable
+
+          limit = @settings.send_timeout
+          return 0 if @socket.wait_writable(limit)
+
+          raise Errno::ETIMEDOUT, "the client took nothing for #{limit} s (send_timeout)"
+        end
+      end
+    end
+  end
+end

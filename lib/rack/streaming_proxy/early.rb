@@ -1,0 +1,127 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    # An exchange that leaves the application's thread before its response's head is here, with the
+    # client's socket: a full hijack. From there the threads of {Reporters} take it to its answer,
+    # which its owner makes; none of them waits for it.
+    # @api private
+    class Early
+      # @param settings [Configuration]
+      # @param server [Server::Generic]
+      # @param log [#warn]
+      # @return [Boolean] whether that is wanted, and can be
+      def self.possible?(settings, server, log)
+        return false unless settings.delivery == :early
+        return true if server.full_hijack?
+
+        Delivery.notice(server, log) unless server.partial_hijack?
+        false
+      end
+
+      # @param owner [#respond, #refuse] makes the answer of a head, or of what went wrong: a
+      #   {Response}, Rack's triplet, or nil if it has answered by itself
+      # @param session [Session] whose upload is done
+      # @param server [Server::Generic]
+      # @param settings [Configuration]
+      # @param instrumentation [Instrumentation]
+      def initialize(owner, session, server, settings, instrumentation)
+        @owner = owner
+        @session = session
+        @server = server
+        @settings = settings
+        @instrumentation = instrumentation
+        @turn = Mutex.new
+      end
+
+      # @return [String] without the client's request, which may hold secrets
+      def inspect = "#<#{self.class}>"
+
+      # Takes the client's socket from the server, and leaves the rest to others. What has no socket
+      # of the system's, as in tests, gets its answer here.
+      #
+      # @param outcome [#call, nil] what gives or raises the outcome that is known already
+      # @yieldparam client [Delivery::HijackedClient]
+      # @return [Array(Integer, Hash, Array)] for the server
+      def answer(outcome = nil)
+        # Who is killed in between would lose a socket that nobody closes. Nothing waits.
+        left = Thread.handle_interrupt(Object => :never) do
+          take_socket
+          yield @client if block_given?
+          leave if @client.engine? && outcome.nil?
+        end
+        conclude { outcome ? outcome.call : @session.head } unless left
+        [200, {}, []]
+      end
+
+      private
+
+      # What the client still sends of an upload somebody has to read: then the engine has no part.
+      def take_socket
+        @instrumentation.delivery = :early
+        socket, = @server.hijack
+        @client = Delivery::HijackedClient.new(socket, @server, @settings,
+                                               engine: @session.uploaded?)
+      end
+
+      # @return [true]
+      def leave
+        @id = Reporters.expect(@settings, cut: method(:cut)) { step }
+        @session.notify(@id, @client.socket)
+        true
+      rescue ClientGone => e
+        conclude { raise e }
+        true
+      end
+
+      # Called whenever there may be news.
+      def step
+        head = @turn.synchronize { @over ? return : look }
+        conclude { head } if head
+      rescue StandardError => e
+        conclude { raise @cut ? ended_by_process : e }
+      end
+
+      def ended_by_process
+        ShutdownError.new("the process ended before the response's head (drain_timeout)",
+                          upstream: @session.upstream, phase: :head)
+      end
+
+      def look
+        head = @session.head_by_now
+        @over = !head.nil?
+        @session.notify(@id, @client.socket) unless head
+        head
+      rescue StandardError
+        @over = true
+        raise
+      end
+
+      # On a thread of the reporters'.
+      def conclude
+        give(@owner.respond(yield).to_a)
+      rescue StandardError => e
+        give(@owner.refuse(e).to_a)
+      ensure
+        @session.close unless @streams
+        @client.close
+        # Last, so that a process that ends has waited for it.
+        Reporters.forget(@id) if @id
+      end
+
+      # The process ends: a thread of the reporters' hears that the exchange has.
+      def cut
+        return if @over
+
+        @cut = true
+        @session.close
+      end
+
+      # @param answer [Array] empty if the client has got one, or has left
+      def give(answer)
+        @streams = answer.last.is_a?(Body)
+        @client.answer(answer) unless answer.empty?
+      end
+    end
+  end
+end

@@ -1,0 +1,206 @@
+# frozen_string_literal: true
+
+require_relative "fetch/callbacks"
+require_relative "fetch/client_response"
+require_relative "fetch/rack_client"
+require_relative "fetch/request"
+require_relative "fetch/socket_responder"
+require_relative "fetch/source"
+
+module Rack
+  module StreamingProxy
+    # A request of the application's own, whose response goes to its client past the application,
+    # with callbacks on the way: what {Controller#proxy_fetch} does. Nothing is sent before all
+    # arguments are known to be right.
+    # @api private
+    class Fetch
+      # What is sent, where nothing else is said.
+      SENT = { method: nil, headers: {}.freeze, body: nil }.freeze
+      # Computed from the body that is sent.
+      COMPUTED = %w[connection content-length transfer-encoding].freeze
+      private_constant :SENT, :COMPUTED
+
+      # @param url [String, URI]
+      # @param env [Hash] of the client's request
+      # @param callbacks [Callbacks]
+      # @param options [Hash{Symbol => Object}] as {Controller#proxy_fetch} takes them
+      # @yieldparam callbacks [Callbacks]
+      # @raise [ConfigurationError]
+      # @raise [RequestError] if the client's request cannot be sent as HTTP
+      def initialize(url, env, callbacks: Callbacks.new, **options)
+        yield callbacks if block_given?
+        @callbacks = callbacks
+        @server = Server.for(env)
+        @bodiless = env["REQUEST_METHOD"] == "HEAD"
+        sent = SENT.merge(options.slice(*SENT.keys))
+        @target = Target.new(url, **settings_of(options.except(*SENT.keys), sent[:headers]))
+        @settings = Configuration.new(*Proxy.layers, { delivery: :early }, @target.options)
+        @request = Request.new(@target, env, @server, sent)
+        @settings = RequestHeaders.told(@request, @settings)
+        @instrumentation = Instrumentation.new(@settings, @request.http_method, @target)
+      end
+
+      # @return [String] without the client's request, which may hold secrets
+      def inspect = "#<#{self.class} #{@target}>"
+
+      # Has subscribers told of this event, too, from the request's start to the response's end.
+      #
+      # @param name [String]
+      # @param payload [Hash]
+      # @return [self]
+      def alongside(name, payload)
+        @instrumentation.alongside(name, payload)
+        self
+      end
+
+      # Sends the request; blocks until its body has gone up, and where the server hands no socket
+      # over, until the response's head is here.
+      #
+      # @return [Array(Integer, Hash, #each), nil] the answer; nil if the client gets it otherwise
+      # @raise [RequestError] if the request cannot be sent as HTTP
+      def call
+        @instrumentation.start
+        @instrumentation.sending(@request.fields)
+        Thread.handle_interrupt(Object => :never) do
+          @session = Session.new(@request, @settings, @server)
+        end
+        given = answer
+        done = true
+        given
+      rescue StandardError => e
+        @instrumentation.failed(e, @session&.report)
+        raise
+      ensure
+        @session&.close unless done
+      end
+
+      # For {Early}: the answer that a head gets.
+      #
+      # @param head [Array] `[status, fields, length or nil, body?]`
+      # @return [StreamingProxy::Response, nil] nil if a callback has answered
+      def respond(head)
+        @instrumentation.head(head, @session.report)
+        ExchangeFailure.refuse_5xx(head.first, @target) if @settings.raise_on_5xx
+        @response = ClientResponse.new(head, @session)
+        return taken_over if tell(:on_response) || refuse_read || tell(:on_headers)
+
+        passed_on
+      end
+
+      # For {Early}: the answer that an error gets.
+      #
+      # @param error [StandardError]
+      # @return [Array(Integer, Hash, Array<String>), nil] nil if a callback has answered
+      def refuse(error)
+        @client.close if error.is_a?(ClientGone)
+        tell_error(error)
+        answer = default_answer(error) unless responder.closed?
+        status = answer ? answer.first : responder.status || (error.status if error.is_a?(Error))
+        @instrumentation.failed(error, @session.report, status:) if @session.close
+        answer
+      end
+
+      private
+
+      def settings_of(options, headers)
+        settings = options.except(:ignore_ssl_errors, :debug)
+        settings[:verify_ssl] = false if options[:ignore_ssl_errors]
+        settings[:log_verbosity] = :high if options[:debug]
+        return settings if headers == :rack
+
+        headers = checked(headers).reject { |name,| COMPUTED.include?(name.to_s.downcase) }
+        settings[:headers] = headers.transform_keys(&:to_s) unless headers.empty?
+        settings
+      end
+
+      def checked(headers)
+        return headers if headers.is_a?(Hash)
+
+        raise ConfigurationError, "headers: #{Configuration.redact(headers)} will not do; it " \
+                                  "takes a Hash or :rack"
+      end
+
+      def answer
+        return answer_ordinarily unless Early.possible?(@settings, @server, @instrumentation)
+
+        Early.new(self, @session, @server, @settings, @instrumentation)
+             .answer(outcome_by_now) { |client| @client = client }
+        nil
+      end
+
+      # An error, or an answer that did not wait for the request's body.
+      def outcome_by_now
+        @session.take_place(@settings.max_streams)
+        head = @session.head(until_uploaded: true)
+        head && -> { head }
+      rescue Error => e
+        -> { raise e }
+      end
+
+      def answer_ordinarily
+        @client = RackClient.new
+        answer = attempt
+        answer = answer.to_a if answer
+        @session.close unless answer&.last.is_a?(Body)
+        answer || @client.triplet
+      end
+
+      def attempt
+        respond(@session.head)
+      rescue StandardError => e
+        refuse(e)
+      end
+
+      def responder
+        @responder ||= SocketResponder.new(@client, @bodiless)
+      end
+
+      # @return [Boolean] whether the callback has answered
+      def tell(moment)
+        @callbacks[moment]&.call(@response, responder)
+        responder.closed?
+      end
+
+      def refuse_read
+        return false unless @response.read?
+
+        raise ResponseBodyAlreadyConsumedError, "on_response has read the body of the response " \
+                                                "from #{@target.origin}, and has to render one"
+      end
+
+      def taken_over
+        status = responder.status
+        @instrumentation.finish(status, @session.report, complete: !status.nil?) if @session.close
+        nil
+      end
+
+      def passed_on
+        head = @response.head(@bodiless)
+        answer = StreamingProxy::Response.new(head, @session, @server, @instrumentation,
+                                              on_complete: method(:complete))
+        answer.on_error = method(:tell_error)
+        answer
+      end
+
+      def complete(response)
+        @settings.on_complete&.call(response)
+        @callbacks[:on_complete]&.call(@response)
+      end
+
+      def tell_error(error)
+        @callbacks[:on_error]&.call(error, responder)
+      rescue StandardError => e
+        @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
+      end
+
+      # Who has a callback for errors and does not answer there gets rails-threaded-proxy's answer.
+      def default_answer(error)
+        return ErrorResponse.for(error, @bodiless) unless @callbacks[:on_error]
+
+        text = "Internal Server Error"
+        [500, RackHeaders.from([["content-type", "text/plain; charset=utf-8"]], text.bytesize),
+         @bodiless ? [] : [text]]
+      end
+    end
+  end
+end

@@ -1,0 +1,125 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    class Fetch
+      # The upstream's response, as the callbacks get it. Has what they use of a Net::HTTPResponse.
+      class ClientResponse
+        NAME = /\A[!#$%&'*+.^_`|~0-9a-z-]+\z/i
+        private_constant :NAME
+
+        # @return [Integer]
+        attr_reader :status
+
+        # @param head [Array] `[status, fields, length or nil, body?]`
+        # @param session [Session]
+        def initialize(head, session)
+          @status, fields, @length, @has_body = head
+          @fields = fields.map(&:dup)
+          @session = session
+        end
+
+        # @return [String] without headers and body, which may hold secrets
+        def inspect = "#<#{self.class} #{status}>"
+
+        # @return [String] the status
+        def code = @status.to_s
+
+        # @return [String] the status's name
+        def message = ::Rack::Utils::HTTP_STATUS_CODES.fetch(@status, "")
+
+        # @param name [String, Symbol]
+        # @return [String, nil] the values of a header, joined with commas
+        def [](name) = get_fields(name)&.join(", ")
+
+        # Sets a header that the client is to get. What frames the body is computed, and stays.
+        #
+        # @param name [String, Symbol]
+        # @param values [String, Array<String>, nil] nil deletes it
+        # @raise [ArgumentError]
+        def []=(name, values)
+          delete(name)
+          Array(values).each { |value| add_field(name, value) }
+        end
+
+        # @param name [String, Symbol]
+        # @param value [String] of a further line
+        # @raise [ArgumentError]
+        def add_field(name, value)
+          name = name.to_s.downcase
+          value = value.to_s
+          raise ArgumentError, "#{Configuration.redact(name)} is no header" unless
+            NAME.match?(name)
+          raise ArgumentError, "the value of #{name} has a line break" if value.match?(/[\0\r\n]/)
+
+          @fields << [name, value] unless SettingChecks::UNSETTABLE.include?(name)
+        end
+
+        # @param name [String, Symbol]
+        # @return [String, nil] what it was
+        def delete(name)
+          was = self[name]
+          @fields.reject! { |one,| one == name.to_s.downcase }
+          was
+        end
+
+        # @param name [String, Symbol]
+        # @return [Array<String>, nil] the values of a header, a line each
+        def get_fields(name)
+          name = name.to_s.downcase
+          return @length&.then { |length| [length.to_s] } if name == "content-length"
+
+          values = @fields.filter_map { |one, value| value if one == name }
+          values.empty? ? nil : values
+        end
+
+        # @param name [String, Symbol]
+        # @return [Boolean]
+        def key?(name) = !get_fields(name).nil?
+
+        # @yieldparam name [String] in lower case
+        # @yieldparam value [String] its values, joined with commas
+        def each_header
+          return enum_for(:each_header) unless block_given?
+
+          @fields.map(&:first).uniq.each { |name| yield name, self[name] }
+        end
+
+        # @return [String, nil] without parameters
+        def content_type = self["content-type"]&.[](/\A[^;\s]+/)
+
+        # @return [Integer, nil]
+        def content_length = @length
+
+        # Reads the body whole; may block. Then the client gets none of it.
+        #
+        # @return [String] binary
+        # @raise [BodyError] if it is cut short
+        def body
+          @body ||= read_all
+        end
+
+        # @return [Boolean] whether {#body} has read it
+        def read? = !@body.nil?
+
+        # @param bodiless [Boolean] whether the client may get no body, as for HEAD
+        # @return [Array] `[status, fields, length or nil, body?]`
+        # @api private
+        def head(bodiless)
+          length = @has_body || bodiless ? @length : 0
+          [@status, @fields, length, @has_body && !bodiless]
+        end
+
+        private
+
+        def read_all
+          text = String.new(encoding: Encoding::BINARY)
+          while @has_body && (chunk = @session.read)
+            text << chunk
+          end
+          text
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,127 @@
+# frozen_string_literal: true
+
+require "json"
+
+module Rack
+  module StreamingProxy
+    class Fetch
+      # With this a callback answers the client in the upstream's place.
+      class SocketResponder
+        FORBIDDEN = /[\0\r]/
+        private_constant :FORBIDDEN
+
+        # @return [Integer, nil] of what {#render} has answered
+        # @api private
+        attr_reader :status
+
+        # @param client [Delivery::HijackedClient, RackClient]
+        # @param bodiless [Boolean] whether the client may get no body, as for HEAD
+        def initialize(client, bodiless)
+          @client = client
+          @bodiless = bodiless
+        end
+
+        # Answers, and ends the connection. The body is `body`, or instead of it `json: object`,
+        # which has `to_json`, or `text: string`.
+        #
+        # @param status [Integer, Symbol]
+        # @param headers [Hash{String, Symbol => String, Array<String>}]
+        # @param body [String, #read, nil]
+        # @param content [Hash{Symbol => Object}] `json` or `text`
+        # @return [Boolean] false if the client has had an answer, or has left
+        # @raise [ArgumentError] for what is no header
+        def render(status: 200, headers: {}, body: nil, **content)
+          return false if closed?
+
+          body, type = content_of(body, **content)
+          headers = lines(headers)
+          add(headers, "Content-Type", type) if type
+          @status = ::Rack::Utils.status_code(status)
+          send(headers, body)
+          true
+        end
+
+        # @param url [String]
+        # @return [Boolean] as {#render}
+        def redirect_to(url)
+          render(status: 302, headers: { "Location" => url.to_s })
+        end
+
+        # Writes bytes as they are, which are to be a response of HTTP, or one's beginning.
+        #
+        # @param data [String]
+        # @return [Integer, nil] bytes; nil if it is closed
+        # @raise [Error] if the server has handed no socket over
+        def write(data)
+          @client.write(data) unless closed?
+        end
+
+        # Ends the connection; nothing more is sent.
+        def close
+          @client.close
+          nil
+        end
+
+        # @return [Boolean] whether nothing more can be sent
+        def closed? = @client.closed?
+
+        private
+
+        def content_of(body, json: (no_json = true), text: nil)
+          return [json_of(json), "application/json; charset=utf-8"] unless no_json
+          return [text.to_s, "text/plain; charset=utf-8"] if text
+
+          [body || "", nil]
+        end
+
+        # As Active Support writes it, where it is.
+        def json_of(object)
+          object.respond_to?(:to_json) ? object.to_json : ::JSON.generate(object)
+        end
+
+        # A new Hash: the caller's stays as it is.
+        def lines(headers)
+          headers.each_with_object({}) do |(name, values), all|
+            values = Array(values).map(&:to_s)
+            raise ArgumentError, "#{Configuration.redact(name.to_s)} is no header" unless
+              header?(name.to_s, values)
+
+            all[name.to_s] = values unless framing?(name.to_s)
+          end
+        end
+
+        def header?(name, values)
+          name.match?(/\A[!#$%&'*+.^_`|~0-9a-z-]+\z/i) &&
+            values.none? { |value| value.match?(FORBIDDEN) || value.include?("\n") }
+        end
+
+        def framing?(name) = SettingChecks::UNSETTABLE.include?(name.downcase)
+
+        def add(headers, name, value)
+          headers[name] = [value] unless headers.any? { |one,| one.casecmp?(name) }
+        end
+
+        def send(headers, body)
+          return stream(headers, body) if body.respond_to?(:read) && !@bodiless
+
+          text = body.respond_to?(:read) ? "" : body.to_s
+          length = RackHeaders.spelled("content-length")
+          headers[length] = text.bytesize.to_s unless without_length?(body)
+          @client.answer([@status, headers, without_body? ? [] : [text]])
+        end
+
+        def stream(headers, io)
+          length = Source.length_of(io)
+          headers[RackHeaders.spelled("content-length")] = length.to_s if length
+          @client.stream(@status, headers, io)
+        end
+
+        def without_body? = @bodiless || [204, 304].include?(@status)
+
+        def without_length?(body)
+          [204, 304].include?(@status) || body.respond_to?(:read)
+        end
+      end
+    end
+  end
+end

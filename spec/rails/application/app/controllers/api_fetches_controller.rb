@@ -1,0 +1,5 @@
+# frozen_string_literal: true
+
+class ApiFetchesController < ActionController::API
+  include FetchActions
+end

@@ -1,0 +1,6 @@
+# frozen_string_literal: true
+
+class FetchesController < ApplicationController
+  include FetchActions
+  skip_forgery_protection
+end
