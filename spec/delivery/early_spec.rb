@@ -146,4 +146,86 @@ RSpec.describe "delivery: :early" do
     expect(to_the_end(early("/whole"))[1]).to eq("whole")
     blocked.each(&:close)
   end
+
+  describe "a client" do
+    # @return [Symbol, nil] how the upstream's connection has ended
+    def left
+      before = @upstream.requests.size
+      client = early("/silent")
+      @upstream.wait_for_request until @upstream.requests.size > before
+      yield client
+      @ended.pop(within: 10)
+    end
+
+    it "that leaves before the head ends the exchange, which is logged", id: "ST4" do
+      expect(left(&:close)).not_to be_nil
+      await_log(/Failed proxy request to: GET \S+silent \(status 499/)
+    end
+
+    it "that ends its own direction has left" do
+      client = nil
+      expect(left { |one| (client = one).io.close_write }).not_to be_nil
+      expect(client.read_to_end(within: 10)).to eq(["", :fin])
+    end
+
+    it "that sends more than its request gets its response whole" do
+      client = connect(@server)
+      request = "GET /#{@upstream.port}/whole HTTP/1.1\r\nHost: client.test\r\n\r\n"
+      client.write(request * 3)
+      expect(to_the_end(client)[1..]).to eq(["whole", :fin])
+    end
+  end
+
+  it "answers where it cannot raise: 500 for a 5xx, and its status for an error" do
+    @server = start_server_with("raise_on_5xx: true, raise_on_error: true")
+    expect(to_the_end(early("/fails"))[0].status).to eq(500)
+    expect(to_the_end(early("/nothing"))[0].status).to eq(502)
+  end
+
+  it "answers what waits for a head when the process ends" do
+    @server = start_server_with("drain_timeout: 0")
+    client = early("/silent")
+    @upstream.wait_for_request
+    expect(own_answer.status).to eq(200)
+    @server.signal("TERM")
+    expect(to_the_end(client)[0].status).to eq(503)
+    def @server.stats = { exchanges: 0 }
+  end
+
+  describe "in the process of the example" do
+    include HijackedCalls
+
+    let(:app) { bare(delivery: :early) { @upstream.url("/whole") } }
+
+    # @return [Hash] of a server that hands this over
+    def handing(io)
+      { "rack.hijack?" => true, "rack.hijack" => -> { io } }
+    end
+
+    it "writes to what is no socket at once, as to a test's StringIO" do
+      sink = StringIO.new
+      expect(app.call(env_for("/", handing(sink)))).to eq([200, {}, []])
+      expect(sink.string).to end_with("\r\n\r\nwhole")
+      expect(sink).to be_closed
+    end
+
+    it "ends the exchange when the socket that it gets is closed" do
+      server, = socket_pair
+      server.close
+      expect(app.call(env_for("/", handing(server)))).to eq([200, {}, []])
+      open = Deadline.new(10).poll { Rack::StreamingProxy.stats[:exchanges].zero? }
+      expect(open).to be_truthy
+    end
+
+    it "hands the ordinary response over where there is no full hijack" do
+      answer = app.call(env_for("/", "rack.hijack?" => true))
+      server, client = socket_pair
+      hand_over(answer, server)
+      expect(client.read).to eq("whole")
+    end
+
+    it "goes the ordinary way where there is none at all" do
+      expect(fetch(app).body).to eq("whole")
+    end
+  end
 end

@@ -14,11 +14,12 @@ module Rack
       # Seconds: a connection comes free with the next response that ends.
       RETRY_LATER = [%w[retry-after 1]].freeze
 
-      # @param error [StandardError] 500 for what is the application's to handle
+      # @param error [StandardError] 500 for what is the application's to handle: its own
+      #   exceptions, and a 5xx under `raise_on_5xx`
       # @param head [Boolean] whether the request was a HEAD, which gets no body
       # @return [Array(Integer, Hash, Array<String>)]
       def self.for(error, head)
-        status = error.respond_to?(:status) && REASONS.key?(error.status) ? error.status : 500
+        status = error.is_a?(Failure) && !error.is_a?(HttpServerError) ? error.status : 500
         status, headers, body = plain(status, error.is_a?(Overloaded) ? RETRY_LATER : [])
         [status, headers, head ? [] : body]
       end
