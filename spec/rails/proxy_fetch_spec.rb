@@ -59,6 +59,12 @@ RSpec.describe "proxy_fetch in a Rails application" do
         expect(response.head["x-request-id"]).not_to be_nil
         await_log(/Completed 200 OK/)
       end
+
+      it "leaves no exchange open for a HEAD that the server answers" do
+        client = ask("by_the_server", "HEAD", controller:)
+        expect(client.read_head(within: 10).status).to eq(200)
+        await_log(%r{Finishing proxy request to: GET \S+/whole \(status 200, \d+ bytes})
+      end
     end
   end
 

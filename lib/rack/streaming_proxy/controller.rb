@@ -43,6 +43,16 @@ module Rack
         payload[:status] = nil if @_proxy_fetched
       end
 
+      # The response in Rack's terms. A body that streams is not Rails' to hold: it would not be
+      # closed, and from 7.1 on it would be collected for a digest.
+      # @api private
+      def to_a
+        status, headers, = answer = super
+        return answer unless @_proxy_answer
+
+        [status, with_upstream(headers, @_proxy_answer[1]), @_proxy_answer.last]
+      end
+
       private
 
       def refuse_second_answer
@@ -56,9 +66,15 @@ module Rack
       # @param answer [Array(Integer, Hash, #each), nil] nil if the socket is not Rails' any more
       def pass_on(answer)
         @_proxy_fetched = answer.nil?
-        self.status, fields, body = answer || [200, {}, []]
-        fields.each { |name, value| response.headers[name] = value }
-        self.response_body = body
+        @_proxy_answer = answer
+        self.status = answer ? answer.first : 200
+        self.response_body = []
+      end
+
+      # @return [Hash] with the upstream's in place of Rails' own
+      def with_upstream(headers, fields)
+        names = fields.keys.map(&:downcase) + %w[content-type content-length]
+        headers.to_h.reject { |name,| names.include?(name.downcase) }.merge(fields)
       end
     end
   end

@@ -79,7 +79,7 @@ module Rack
         head = @turn.synchronize { @over ? return : look }
         conclude { head } if head
       rescue StandardError => e
-        conclude { raise @cut ? ended_by_process : e }
+        conclude { raise e }
       end
 
       def ended_by_process
@@ -88,6 +88,9 @@ module Rack
       end
 
       def look
+        # What the exchange has said at its end may be lost with it.
+        raise ended_by_process if @cut
+
         head = @session.head_by_now
         @over = !head.nil?
         @session.notify(@id, @client.socket) unless head

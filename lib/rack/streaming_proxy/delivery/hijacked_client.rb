@@ -31,6 +31,7 @@ module Rack
         #
         # @param answer [Array(Integer, Hash, #each)]
         def answer(answer)
+          @answered = true
           status, headers, body = answer
           return deliver(status, headers, body) if body.is_a?(Body)
 
@@ -47,6 +48,7 @@ module Rack
         # @param io [#read]
         def stream(status, headers, io)
           framing = framing(headers)
+          @answered = true
           return answer([status, headers, [io.read]]) if framing == :end
 
           chunked = framing == :chunks
@@ -74,11 +76,12 @@ module Rack
 
         # The client sees the connection's end.
         def close
-          @server.release(@socket, cut: false) unless closed?
+          @server.release(@socket, cut: false) unless @socket.closed?
         end
 
-        # @return [Boolean]
-        def closed? = @socket.closed?
+        # @return [Boolean] whether it has had its answer, or gets none: what the engine writes may
+        #   end before the socket is closed here
+        def closed? = @answered || @socket.closed?
 
         private
 
