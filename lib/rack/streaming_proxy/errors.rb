@@ -52,7 +52,7 @@ module Rack
       end
     end
 
-    # A callback `on_response` has read the body of the response, and has not answered.
+    # A callback has read the body of the response, and has not answered; or reads it too late.
     class ResponseBodyAlreadyConsumedError < Error; end
 
     # The client's request cannot be sent as HTTP.

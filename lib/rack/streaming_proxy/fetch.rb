@@ -82,7 +82,7 @@ module Rack
         @instrumentation.head(head, @session.report)
         ExchangeFailure.refuse_5xx(head.first, @target) if @settings.raise_on_5xx
         @response = ClientResponse.new(head, @session)
-        return taken_over if tell(:on_response) || refuse_read || tell(:on_headers)
+        return taken_over if tell(:on_response) || tell(:on_headers)
 
         passed_on
       end
@@ -158,14 +158,17 @@ module Rack
       # @return [Boolean] whether the callback has answered
       def tell(moment)
         @callbacks[moment]&.call(@response, responder)
-        responder.closed?
+        return true if responder.closed?
+
+        refuse_read(moment) if @response.read?
+        false
       end
 
-      def refuse_read
-        return false unless @response.read?
-
-        raise ResponseBodyAlreadyConsumedError, "on_response has read the body of the response " \
-                                                "from #{@target.origin}, and has to render one"
+      # The client would get what is left of it, which is to look whole.
+      def refuse_read(moment)
+        raise ResponseBodyAlreadyConsumedError,
+              "#{moment} has read the body of the response from #{@target.origin}: to do so, and " \
+              "to render one, is on_response's"
       end
 
       def taken_over

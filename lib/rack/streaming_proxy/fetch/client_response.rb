@@ -91,26 +91,41 @@ module Rack
         # @return [Integer, nil]
         def content_length = @length
 
-        # Reads the body whole; may block. Then the client gets none of it.
+        # Reads the body whole, in `on_response`; may block. Then the client gets none of it.
         #
         # @return [String] binary
         # @raise [BodyError] if it is cut short
+        # @raise [ResponseBodyAlreadyConsumedError] if it is the client's, or an earlier call has
+        #   not come to its end
         def body
-          @body ||= read_all
+          return @body if @body
+
+          refuse_again if @consumed
+          @consumed = true
+          @body = read_all
         end
 
-        # @return [Boolean] whether {#body} has read it
-        def read? = !@body.nil?
+        # @return [Boolean] whether {#body} has read of it
+        def read? = @consumed || false
 
+        # The body is the client's from here on.
+        #
         # @param bodiless [Boolean] whether the client may get no body, as for HEAD
         # @return [Array] `[status, fields, length or nil, body?]`
         # @api private
         def head(bodiless)
+          @consumed = true
           length = @has_body || bodiless ? @length : 0
           [@status, @fields, length, @has_body && !bodiless]
         end
 
         private
+
+        def refuse_again
+          raise ResponseBodyAlreadyConsumedError,
+                "the body of the response from #{@session.upstream} has gone to the client, or " \
+                "was read in part: read it once, in on_response"
+        end
 
         def read_all
           text = String.new(encoding: Encoding::BINARY)

@@ -1,0 +1,113 @@
+# frozen_string_literal: true
+
+# What a client's socket gets when callbacks of `proxy_fetch` do what they should not.
+RSpec.describe Rack::StreamingProxy::Fetch do
+  include HijackedCalls
+
+  before do
+    @upstream = start_upstream do |connection|
+      case connection.read_request.head.target
+      when "/chunked" then chunked(connection)
+      when "/halves" then halves(connection)
+      else connection.respond(200, { "X-Bin" => "caf\xE9".b }, "hello")
+      end
+    end
+    @logger = InProcessCalls::RecordingLogger.new
+    @second_half = Queue.new
+  end
+
+  def chunked(connection)
+    connection.begin_chunked
+    %w[hello world].each { |data| connection.chunk(data) }
+    connection.end_chunked
+  end
+
+  def halves(connection)
+    connection.begin_chunked
+    connection.chunk("hello")
+    @second_half.pop
+    connection.chunk("world")
+    connection.end_chunked
+  end
+
+  # @return [String] all that the client gets, of a server that hands its socket over
+  def told(path = "/length", &configure)
+    server, client = socket_pair
+    described_class.new(@upstream.url(path), handing(server), logger: @logger, &configure).call
+    RawSocket.new(client).read_to_end(within: 10).first
+  ensure
+    client&.close
+  end
+
+  def handing(io)
+    env_for("/", "SERVER_PROTOCOL" => "HTTP/1.1", "rack.hijack?" => true,
+                 "rack.hijack" => -> { io })
+  end
+
+  def await_log(pattern)
+    found = Deadline.new(10).poll { @logger.lines.grep(pattern).first }
+    expect(found).not_to be_nil, @logger.lines.join("\n")
+  end
+
+  after do
+    expect(Deadline.new(10).poll { Rack::StreamingProxy::Reporters.open.empty? }).to be_truthy
+    expect(Rack::StreamingProxy.stats.values_at(:exchanges, :streams)).to eq([0, 0])
+  end
+
+  describe "a body that a callback has read" do
+    consumed = /ResponseBodyAlreadyConsumedError|has read the body/
+
+    %w[/chunked /length].each do |path|
+      it "in on_headers is no answer without its body: #{path}", id: "ST1" do
+        error = nil
+        text = told(path) do |config|
+          config.on_headers { |response| response["x-digest"] = response.body.size.to_s }
+          config.on_error { |e| error = e }
+        end
+        expect(text).to start_with("HTTP/1.1 500 ")
+        expect(error).to be_a(Rack::StreamingProxy::ResponseBodyAlreadyConsumedError)
+        await_log(consumed)
+      end
+    end
+
+    it "in on_headers is no answer where the server writes either" do
+      fetch = described_class.new(@upstream.url("/chunked"), env_for, logger: @logger) do |config|
+        config.on_headers { |response, _| response.body }
+      end
+      expect(fetch.call.first).to eq(500)
+    end
+
+    it "in part is neither passed on nor read on", id: "ST1" do
+      again = nil
+      text = told("/halves") do |config|
+        config.on_response do |response, _|
+          interrupted { response.body }
+          @second_half << true
+          again = begin
+            response.body
+          rescue StandardError => e
+            e
+          end
+        end
+      end
+      expect(again).to be_a(Rack::StreamingProxy::ResponseBodyAlreadyConsumedError)
+      expect(text).to start_with("HTTP/1.1 500 ")
+      expect(text).not_to include("world")
+    end
+
+    # As a Timeout around it does.
+    def interrupted
+      reader = Thread.current
+      in_thread { reader.raise(Interrupt) if Deadline.new(10).poll { reader.status == "sleep" } }
+      yield
+    rescue Interrupt
+      nil
+    end
+
+    it "is gone for on_complete" do
+      text = told { |config| config.on_complete(&:body) }
+      expect(text).to end_with("\r\n\r\nhello")
+      await_log(/on_complete failed: Rack::StreamingProxy::ResponseBodyAlreadyConsumedError/)
+    end
+  end
+end
