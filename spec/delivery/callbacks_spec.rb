@@ -110,4 +110,48 @@ RSpec.describe Rack::StreamingProxy::Fetch do
       await_log(/on_complete failed: Rack::StreamingProxy::ResponseBodyAlreadyConsumedError/)
     end
   end
+
+  describe "what a callback has begun by `write`" do
+    begun = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartial"
+
+    it "is followed by no error's answer when it raises, and is cut", id: "ST1" do
+      rendered = closed = nil
+      text = told do |config|
+        config.on_response { |_, responder| responder.write(begun) && raise("by a callback") }
+        config.on_error do |_, responder|
+          closed = responder.closed?
+          rendered = responder.render(status: 503, text: "x" * 100)
+        end
+      end
+      expect([text, closed, rendered]).to eq([begun, true, false])
+      await_log(/Failed .* RuntimeError/)
+    end
+
+    it "is reset for a client that has read some of it" do
+      server, client = connection_pair
+      fetch = described_class.new(@upstream.url, handing(server), logger: @logger) do |config|
+        config.on_response { |_, responder| responder.write(begun) && raise("by a callback") }
+      end
+      fetch.call
+      expect(client.read_to_end(within: 10).last).to eq(:reset)
+    end
+
+    it "is followed by nothing of the upstream's, nor by what is rendered" do
+      rendered = nil
+      text = told do |config|
+        config.on_response do |_, responder|
+          responder.write(begun)
+          rendered = responder.render(text: "x" * 100)
+        end
+      end
+      expect([text, rendered]).to eq([begun, false])
+    end
+
+    it "may go on until it returns" do
+      text = told do |config|
+        config.on_headers { |_, responder| 2.times { responder.write(begun) } }
+      end
+      expect(text).to eq(begun * 2)
+    end
+  end
 end

@@ -92,9 +92,9 @@ module Rack
       # @param error [StandardError]
       # @return [Array(Integer, Hash, Array<String>), nil] nil if a callback has answered
       def refuse(error)
-        @client.close if error.is_a?(ClientGone)
+        stop_client(error)
         tell_error(error)
-        answer = default_answer(error) unless responder.closed?
+        answer = default_answer(error) unless responder.begun?
         status = answer ? answer.first : responder.status || (error.status if error.is_a?(Error))
         @instrumentation.failed(error, @session.report, status:) if @session.close
         answer
@@ -158,7 +158,7 @@ module Rack
       # @return [Boolean] whether the callback has answered
       def tell(moment)
         @callbacks[moment]&.call(@response, responder)
-        return true if responder.closed?
+        return true if responder.begun?
 
         refuse_read(moment) if @response.read?
         false
@@ -190,9 +190,16 @@ module Rack
         @callbacks[:on_complete]&.call(@response)
       end
 
+      # What a callback has begun stays its only answer.
+      def stop_client(error)
+        begun = @client.begun?
+        @client.close(cut: begun) if begun || error.is_a?(ClientGone)
+      end
+
       def tell_error(error)
         @callbacks[:on_error]&.call(error, responder)
       rescue StandardError => e
+        @client.close(cut: true) if @client.begun?
         @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
       end
 

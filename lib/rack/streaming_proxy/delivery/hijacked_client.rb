@@ -56,9 +56,10 @@ module Rack
           while (piece = io.read(PIECE))
             write(chunked ? Chunked.chunk(piece) : piece)
           end
+          whole = true
           reply(chunked ? Chunked::LAST : "")
         ensure
-          close
+          close(cut: !whole)
         end
 
         # Writes bytes as they are; may block for as long as `send_timeout` allows.
@@ -67,6 +68,7 @@ module Rack
         # @return [Integer] bytes
         # @raise [SystemCallError, IOError] if the client is gone or takes nothing
         def write(data)
+          @begun = true
           return @socket.write(data) unless @socket.is_a?(::BasicSocket)
 
           rest = data.b
@@ -75,13 +77,18 @@ module Rack
         end
 
         # The client sees the connection's end.
-        def close
-          @server.release(@socket, cut: false) unless @socket.closed?
+        #
+        # @param cut [Boolean] whether it is to see that something is missing
+        def close(cut: false)
+          @server.release(@socket, cut:) unless @socket.closed?
         end
 
         # @return [Boolean] whether it has had its answer, or gets none: what the engine writes may
         #   end before the socket is closed here
         def closed? = @answered || @socket.closed?
+
+        # @return [Boolean] whether an answer has begun: then there is to be no other
+        def begun? = @begun || closed?
 
         private
 

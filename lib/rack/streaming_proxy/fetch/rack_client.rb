@@ -32,12 +32,15 @@ module Rack
         end
 
         # Nothing more is taken.
-        def close
+        def close(**)
           @closed = true
         end
 
         # @return [Boolean]
         def closed? = @closed || false
+
+        # @return [Boolean] the same: it gets its answer whole
+        def begun? = closed?
 
         private
 

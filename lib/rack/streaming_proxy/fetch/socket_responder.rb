@@ -28,10 +28,10 @@ module Rack
         # @param headers [Hash{String, Symbol => String, Array<String>}]
         # @param body [String, #read, nil]
         # @param content [Hash{Symbol => Object}] `json` or `text`
-        # @return [Boolean] false if the client has had an answer, or has left
+        # @return [Boolean] false if the client has had an answer, or its beginning, or has left
         # @raise [ArgumentError] for what is no header
         def render(status: 200, headers: {}, body: nil, **content)
-          return false if closed?
+          return false if begun?
 
           body, type = content_of(body, **content)
           headers = lines(headers)
@@ -47,7 +47,8 @@ module Rack
           render(status: 302, headers: { "Location" => url.to_s })
         end
 
-        # Writes bytes as they are, which are to be a response of HTTP, or one's beginning.
+        # Writes bytes as they are, which are to be a response of HTTP, or one's beginning: nobody
+        # else answers then, and the connection ends behind the callback.
         #
         # @param data [String]
         # @return [Integer, nil] bytes; nil if it is closed
@@ -64,6 +65,10 @@ module Rack
 
         # @return [Boolean] whether nothing more can be sent
         def closed? = @client.closed?
+
+        # @return [Boolean] whether something has been sent already, or nothing more can be
+        # @api private
+        def begun? = @client.begun?
 
         private
 
