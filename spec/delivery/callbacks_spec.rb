@@ -30,13 +30,15 @@ RSpec.describe Rack::StreamingProxy::Fetch do
     connection.end_chunked
   end
 
+  # Returns when all callbacks have.
   # @return [String] all that the client gets, of a server that hands its socket over
   def told(path = "/length", &configure)
     server, client = socket_pair
     described_class.new(@upstream.url(path), handing(server), logger: @logger, &configure).call
-    RawSocket.new(client).read_to_end(within: 10).first
-  ensure
-    client&.close
+    RawSocket.new(client).read_to_end(within: 10).first.tap do
+      client.close
+      settle
+    end
   end
 
   def handing(io)
@@ -49,8 +51,12 @@ RSpec.describe Rack::StreamingProxy::Fetch do
     expect(found).not_to be_nil, @logger.lines.join("\n")
   end
 
-  after do
+  def settle
     expect(Deadline.new(10).poll { Rack::StreamingProxy::Reporters.open.empty? }).to be_truthy
+  end
+
+  after do
+    settle
     expect(Rack::StreamingProxy.stats.values_at(:exchanges, :streams)).to eq([0, 0])
   end
 
