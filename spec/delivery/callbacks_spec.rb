@@ -57,7 +57,10 @@ RSpec.describe Rack::StreamingProxy::Fetch do
 
   after do
     settle
-    expect(Rack::StreamingProxy.stats.values_at(:exchanges, :streams)).to eq([0, 0])
+    freed = Deadline.new(10).poll do
+      Rack::StreamingProxy.stats.values_at(:exchanges, :streams) == [0, 0]
+    end
+    expect(freed).to be_truthy, Rack::StreamingProxy.stats.inspect
   end
 
   describe "a body that a callback has read" do
@@ -158,6 +161,38 @@ RSpec.describe Rack::StreamingProxy::Fetch do
         config.on_headers { |_, responder| 2.times { responder.write(begun) } }
       end
       expect(text).to eq(begun * 2)
+    end
+  end
+
+  describe "a header" do
+    it "may have any encoding, beside others of the upstream's" do
+      text = told do |config|
+        config.on_headers do |response, _|
+          response["content-disposition"] = 'attachment; filename="é"'
+          response.add_field("x-bin", "é")
+        end
+      end
+      expect(text).to include("filename=\"é\"\r\n".b).and include("caf\xE9\r\n".b)
+        .and end_with("\r\n\r\nhello")
+      expect(text.scan(/^x-bin: (.*)\r$/i).flatten).to eq(["caf\xE9".b, "é".b])
+    end
+
+    it "may be rendered in any encoding" do
+      text = told do |config|
+        config.on_response do |response, responder|
+          responder.render(text: "é", headers: { "x-a" => ["é", response["x-bin"]] })
+        end
+      end
+      expect(text.scan(/^x-a: (.*)\r$/i).flatten).to eq(["é".b, "caf\xE9".b])
+    end
+
+    it "that cannot be written is the answer of an error, not an empty one" do
+      refusing = ->(original, *head) { head[0] == 200 ? raise("no") : original.call(*head) }
+      allow(Rack::StreamingProxy::Delivery::RawResponse)
+        .to receive(:head).and_wrap_original(&refusing)
+      expect(told).to start_with("HTTP/1.1 500 ")
+      expect(told { |config| config.on_response { |_, responder| responder.render(text: "a") } })
+        .to start_with("HTTP/1.1 500 ")
     end
   end
 end

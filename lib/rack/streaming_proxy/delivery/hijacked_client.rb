@@ -27,18 +27,17 @@ module Rack
         def engine? = @engine
 
         # Sends a whole answer and ends the connection. Where the engine writes, nothing is waited
-        # for.
+        # for. If its head cannot be written, nothing has happened.
         #
         # @param answer [Array(Integer, Hash, #each)]
         def answer(answer)
-          @answered = true
           status, headers, body = answer
-          return deliver(status, headers, body) if body.is_a?(Body)
+          streams = body.is_a?(Body)
+          framing = streams ? framing(headers) : :length
+          head = RawResponse.head(status, RawResponse.framed(headers, framing))
+          return deliver(head, body, framing) if streams
 
-          headers = headers.merge(RackHeaders.spelled("connection") => "close")
-          reply(RawResponse.head(status, headers) << body.to_a.join.b)
-        ensure
-          close
+          finish(head << body.to_a.join.b)
         end
 
         # Sends an answer whose body is read here; may block.
@@ -48,18 +47,17 @@ module Rack
         # @param io [#read]
         def stream(status, headers, io)
           framing = framing(headers)
-          @answered = true
           return answer([status, headers, [io.read]]) if framing == :end
 
           chunked = framing == :chunks
-          write(RawResponse.head(status, RawResponse.framed(headers, framing)))
+          begin_with(RawResponse.head(status, RawResponse.framed(headers, framing)))
           while (piece = io.read(PIECE))
             write(chunked ? Chunked.chunk(piece) : piece)
           end
           whole = true
           reply(chunked ? Chunked::LAST : "")
         ensure
-          close(cut: !whole)
+          close(cut: !whole) if begun?
         end
 
         # Writes bytes as they are; may block for as long as `send_timeout` allows.
@@ -92,9 +90,20 @@ module Rack
 
         private
 
-        def deliver(status, headers, body)
-          framing = framing(headers)
-          head = RawResponse.head(status, RawResponse.framed(headers, framing))
+        def begin_with(head)
+          @answered = true
+          write(head)
+        end
+
+        def finish(bytes)
+          @answered = true
+          reply(bytes)
+        ensure
+          close
+        end
+
+        def deliver(head, body, framing)
+          @answered = true
           whole = RawResponse.deliver(body, @engine ? @socket : self, head, framing, @settings)
         ensure
           @server.release(@socket, cut: !whole && framing == :end)

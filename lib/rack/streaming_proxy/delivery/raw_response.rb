@@ -17,11 +17,11 @@ module Rack
 
         # @param status [Integer]
         # @param headers [Hash] in the shape of Rack's
-        # @return [String]
+        # @return [String] binary: the upstream's values and the application's differ in encoding
         def self.head(status, headers)
           lines = headers.flat_map do |name, values|
-            values = values.split("\n") unless values.is_a?(Array)
-            values.map { |value| "#{name}: #{value}\r\n" }
+            values = values.b.split("\n") unless values.is_a?(Array)
+            values.map { |value| "#{name.b}: #{value.b}\r\n" }
           end
           reason = ::Rack::Utils::HTTP_STATUS_CODES.fetch(status, "")
           "HTTP/1.1 #{status} #{reason}\r\n#{lines.join}\r\n".b

@@ -47,7 +47,8 @@ module Rack
         # @raise [ArgumentError]
         def add_field(name, value)
           name = name.to_s.downcase
-          value = value.to_s
+          # As the upstream's, with which it may be joined.
+          value = value.to_s.b
           raise ArgumentError, "#{Configuration.redact(name)} is no header" unless
             NAME.match?(name)
           raise ArgumentError, "the value of #{name} has a line break" if value.match?(/[\0\r\n]/)

@@ -87,7 +87,7 @@ module Rack
         # A new Hash: the caller's stays as it is.
         def lines(headers)
           headers.each_with_object({}) do |(name, values), all|
-            values = Array(values).map(&:to_s)
+            values = Array(values).map { |value| value.to_s.b }
             raise ArgumentError, "#{Configuration.redact(name.to_s)} is no header" unless
               header?(name.to_s, values)
 
