@@ -195,4 +195,46 @@ RSpec.describe Rack::StreamingProxy::Fetch do
         .to start_with("HTTP/1.1 500 ")
     end
   end
+
+  describe "what is no StandardError" do
+    %i[on_response on_headers].each do |moment|
+      it "is answered, and told, as any error is: #{moment}" do
+        error = nil
+        text = told do |config|
+          config.public_send(moment) { raise NotImplementedError, "by a callback" }
+          config.on_error { |e| error = e }
+        end
+        expect(text).to start_with("HTTP/1.1 500 ")
+        expect(error).to be_a(NotImplementedError)
+        await_log(/Failed .* \(status 500, .*: NotImplementedError/)
+      end
+    end
+
+    it "leads to on_error where the server writes, too" do
+      fetch = described_class.new(@upstream.url, env_for, logger: @logger) do |config|
+        config.on_response { raise NotImplementedError, "by a callback" }
+      end
+      expect(fetch.call.first).to eq(500)
+    end
+
+    it "in on_error leaves the answer of the error" do
+      text = told do |config|
+        config.on_response { raise "by a callback" }
+        config.on_error { raise NotImplementedError, "by another" }
+      end
+      expect(text).to start_with("HTTP/1.1 500 ")
+      await_log(/on_error failed: NotImplementedError/)
+    end
+
+    it "in on_complete does not hide the response's end" do
+      told { |config| config.on_complete { raise NotImplementedError, "by a callback" } }
+      await_log(/on_complete failed: NotImplementedError/)
+      await_log(/Finishing/)
+    end
+
+    it "such as the thread's end closes the connection, and the log has its line" do
+      expect(told { |config| config.on_response { Thread.exit } }).to eq("")
+      await_log(/Finishing .*status none.*given up before its head/)
+    end
+  end
 end

@@ -37,6 +37,8 @@ RSpec.describe "delivery: :early" do
       allow_destinations: lambda { |host, _address|
         raise "not allowed" if host == "127.0.0.2";
         sleep if host == "127.0.0.3";
+        raise NotImplementedError if host == "127.0.0.4";
+        Thread.exit if host == "127.0.0.5";
         true
       }
     RUBY
@@ -139,6 +141,20 @@ RSpec.describe "delivery: :early" do
     head, body = to_the_end(early("/whole", "GET", { "X-To" => "127.0.0.2" }))
     expect([head.status, body]).to eq([500, "500 Internal Server Error"])
     await_log(/Failed proxy request to: GET \S+whole \(status 500.*: RuntimeError/)
+  end
+
+  it "answers 500 for what is no StandardError, too, and leaves nothing behind" do
+    head, = to_the_end(early("/whole", "GET", { "X-To" => "127.0.0.4" }))
+    expect(head.status).to eq(500)
+    await_log(/Failed proxy request to: GET \S+whole \(status 500.*: NotImplementedError/)
+  end
+
+  it "closes the connection of a client whose callable ends its thread" do
+    client = early("/whole", "GET", { "X-To" => "127.0.0.5" })
+    expect(client.read_to_end(within: 10)).to eq(["", :fin])
+    await_log(/Finishing proxy request to: GET \S+whole \(status none.*given up/)
+    expect(Deadline.new(10).poll { @server.stats[:streams].zero? }).to be_truthy
+    expect(to_the_end(early("/whole"))[1]).to eq("whole")
   end
 
   it "answers others while callables block, though more than there are threads" do

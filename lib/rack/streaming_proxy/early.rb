@@ -76,10 +76,8 @@ module Rack
 
       # Called whenever there may be news.
       def step
-        head = @turn.synchronize { @over ? return : look }
-        conclude { head } if head
-      rescue StandardError => e
-        conclude { raise e }
+        outcome = @turn.synchronize { look unless @over }
+        conclude(&outcome) if outcome
       end
 
       def ended_by_process
@@ -87,6 +85,7 @@ module Rack
                           upstream: @session.upstream, phase: :head)
       end
 
+      # @return [Proc, nil] gives or raises the outcome, if there is one
       def look
         # What the exchange has said at its end may be lost with it.
         raise ended_by_process if @cut
@@ -94,22 +93,38 @@ module Rack
         head = @session.head_by_now
         @over = !head.nil?
         @session.notify(@id, @client.socket) unless head
-        head
-      rescue StandardError
-        @over = true
-        raise
+        looked = true
+        head && -> { head }
+      rescue StandardError, ScriptError => e
+        @over = looked = true
+        -> { raise e }
+      ensure
+        # A callable of the application's has ended the thread.
+        leave_nothing unless looked
       end
 
       # On a thread of the reporters'.
       def conclude
         give(@owner.respond(yield).to_a)
-      rescue StandardError => e
+        whole = true
+      rescue StandardError, ScriptError => e
         give(@owner.refuse(e).to_a)
+        whole = true
       ensure
-        @session.close unless @streams
-        @client.close
+        leave_nothing(cut: !whole && @client.begun?)
+      end
+
+      # What has gone well has ended already.
+      def leave_nothing(cut: false)
+        @over = true
+        @client.close(cut:)
+        @body ? @body.close : give_up
         # Last, so that a process that ends has waited for it.
         Reporters.forget(@id) if @id
+      end
+
+      def give_up
+        @instrumentation.finish(nil, @session.report, complete: false) if @session.close
       end
 
       # The process ends: a thread of the reporters' hears that the exchange has.
@@ -122,7 +137,7 @@ module Rack
 
       # @param answer [Array] empty if the client has got one, or has left
       def give(answer)
-        @streams = answer.last.is_a?(Body)
+        @body = (answer.last if answer.last.is_a?(Body))
         @client.answer(answer) unless answer.empty?
       end
     end

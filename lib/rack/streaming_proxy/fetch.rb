@@ -71,7 +71,7 @@ module Rack
         @instrumentation.failed(e, @session&.report)
         raise
       ensure
-        @session&.close unless done
+        give_up unless done
       end
 
       # For {Early}: the answer that a head gets.
@@ -89,7 +89,7 @@ module Rack
 
       # For {Early}: the answer that an error gets.
       #
-      # @param error [StandardError]
+      # @param error [StandardError, ScriptError]
       # @return [Array(Integer, Hash, Array<String>), nil] nil if a callback has answered
       def refuse(error)
         stop_client(error)
@@ -137,6 +137,13 @@ module Rack
         -> { raise e }
       end
 
+      # A thread that was killed, or told of a timeout by what is no StandardError.
+      def give_up
+        return unless @session.nil? || @session.close
+
+        @instrumentation.finish(nil, @session&.report, complete: false)
+      end
+
       def answer_ordinarily
         @client = RackClient.new
         answer = attempt
@@ -147,7 +154,7 @@ module Rack
 
       def attempt
         respond(@session.head)
-      rescue StandardError => e
+      rescue StandardError, ScriptError => e
         refuse(e)
       end
 
@@ -198,7 +205,7 @@ module Rack
 
       def tell_error(error)
         @callbacks[:on_error]&.call(error, responder)
-      rescue StandardError => e
+      rescue StandardError, ScriptError => e
         @client.close(cut: true) if @client.begun?
         @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
       end

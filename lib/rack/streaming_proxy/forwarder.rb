@@ -57,7 +57,7 @@ module Rack
 
       # What the application cannot be told any more, because it has answered, the client is.
       #
-      # @param error [StandardError]
+      # @param error [StandardError, ScriptError]
       # @return [Array(Integer, Hash, Array<String>), nil] nil if it has left
       # @api private
       def refuse(error)

@@ -57,7 +57,7 @@ module Rack
       # @api private
       def complete
         @on_complete&.call(self)
-      rescue StandardError => e
+      rescue StandardError, ScriptError => e
         @instrumentation.warn("on_complete failed: #{e.class}: #{e.message}")
       end
 
@@ -73,7 +73,7 @@ module Rack
       # @api private
       def cut_short(error)
         @on_error&.call(error)
-      rescue StandardError => e
+      rescue StandardError, ScriptError => e
         @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
       end
 
