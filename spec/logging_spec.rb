@@ -123,6 +123,12 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
         .to output(/broken/).to_stderr
     end
 
+    it "still answers, from the beginning" do
+      logger.broken = true
+      app = described_class.new(InnerApp, logger:) { "http://127.0.0.1:#{closed_port}/" }
+      expect { expect(fetch(app).status).to eq(502) }.to output(/broken/).to_stderr
+    end
+
     it "does not raise from close" do
       expect { expect { body.close }.not_to raise_error }.to output(/broken/).to_stderr
     end

@@ -237,4 +237,17 @@ RSpec.describe Rack::StreamingProxy::Fetch do
       await_log(/Finishing .*status none.*given up before its head/)
     end
   end
+
+  it "answers, and calls on_error once, though the logger raises" do
+    def @logger.error(*) = raise("full")
+    errors = []
+    expect do
+      text = told do |config|
+        config.on_response { raise "by a callback" }
+        config.on_error { |error| errors << error.message }
+      end
+      expect(text).to start_with("HTTP/1.1 500 ")
+    end.to output(/the logger failed: RuntimeError: full/).to_stderr
+    expect(errors).to eq(["by a callback"])
+  end
 end

@@ -69,7 +69,7 @@ module Rack
       #
       # @param reason [String]
       def refuse(reason)
-        guarded { @instrumentation.warn(reason) }
+        @instrumentation.warn(reason)
         close
       end
 
@@ -110,22 +110,15 @@ module Rack
 
       # The last thing that is done.
       def finish
-        guarded { @response.complete if @whole }
-        guarded { @response.cut_short(@failure) if @failure }
-        guarded { tell(@response.status, @session.report) }
+        @response.complete if @whole
+        @response.cut_short(@failure) if @failure
+        tell(@response.status, @session.report)
       end
 
       def tell(status, report)
         return @instrumentation.failed(@failure, report, status:) if @failure
 
         @instrumentation.finish(status, report, complete: @whole || false)
-      end
-
-      # A logger that raises must not hide from the server that the body was cut short.
-      def guarded
-        yield
-      rescue StandardError => e
-        warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
       end
     end
   end

@@ -94,9 +94,12 @@ module Rack
         name.match?(URL) ? value.gsub(USER, "//").sub(/\?.*/n, "?#{FILTERED}") : value
       end
 
+      # A logger that raises must neither change an answer nor hide that one was cut short.
       def write(level, message)
         line = "#{PREFIX} #{message}".dup.force_encoding("UTF-8").scrub("?")
         @logger.public_send(level, line.gsub(/[[:cntrl:]]+/, " "))
+      rescue StandardError => e
+        Kernel.warn "#{PREFIX} the logger failed: #{e.class}: #{e.message}"
       end
 
       def facts(payload, seconds)
