@@ -24,6 +24,12 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the delivery to a hijacked sock
     end
   end
 
+  # As on a server that has no partial hijack.
+  def hijacking_in_full
+    server = Class.new(Rack::StreamingProxy::Server::Generic) { def full_hijack? = true }
+    allow(Rack::StreamingProxy::Server).to receive(:for) { |given| server.new(given) }
+  end
+
   def expect_reset(client)
     expect(client.read_to_end).to eq(["", :reset])
   end
@@ -84,14 +90,29 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the delivery to a hijacked sock
 
     it "does the same after a full hijack, with a head" do
       env = { "rack.hijack?" => false, "rack.hijack" => -> { io } }
-      server = Class.new(Rack::StreamingProxy::Server::Generic) { def full_hijack? = true }
-      allow(Rack::StreamingProxy::Server).to receive(:for) { |given| server.new(given) }
+      hijacking_in_full
       answer = answer_offered(hijacking(serving { [200, { "X-A" => "1" }, "text"] }), env)
       expect([answer.first, answer.last]).to eq([200, []])
       head, body = io.string.split("\r\n\r\n", 2)
       expect([head.lines.first, body]).to eq(["HTTP/1.1 200 OK\r\n", "text"])
       expect(head.downcase.lines(chomp: true))
         .to include("x-a: 1", "content-length: 4", "connection: close")
+    end
+  end
+
+  switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+  upgrade = { "HTTP_CONNECTION" => "upgrade", "HTTP_UPGRADE" => "x" }
+
+  { "response" => ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ntext", {}],
+    "tunnel" => [switching, upgrade] }.each do |what, (answer, headers)|
+    it "closes the socket that it has taken for a #{what} when its thread is interrupted" do
+      hijacking_in_full
+      io, client = socket_pair
+      app = hijacking(waiting_upstream(answer, ""))
+      env = handing_interrupted(io).merge(headers, "rack.hijack?" => false)
+      expect { app.call(env_for("/", env)) }.to raise_error(HijackedCalls::Interruption)
+      expect([io.closed?, client.read]).to eq([true, ""])
+      expect(@ended.pop).not_to be_nil
     end
   end
 

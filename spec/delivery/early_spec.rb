@@ -234,6 +234,22 @@ RSpec.describe "delivery: :early" do
       expect(open).to be_truthy
     end
 
+    it "goes on with an exchange that has left when its thread is interrupted" do
+      app = bare(delivery: :early) { @upstream.url("/held") }
+      server, client = socket_pair
+      expect { app.call(env_for("/", handing_interrupted(server))) }
+        .to raise_error(HijackedCalls::Interruption)
+      @answers << "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlater"
+      expect(client.read).to end_with("\r\n\r\nlater")
+    end
+
+    it "closes the socket that it has taken when its thread is interrupted before it is left" do
+      sink = StringIO.new
+      expect { app.call(env_for("/", handing_interrupted(sink))) }
+        .to raise_error(HijackedCalls::Interruption)
+      expect(sink).to be_closed
+    end
+
     it "hands the ordinary response over where there is no full hijack" do
       answer = app.call(env_for("/", "rack.hijack?" => true))
       server, client = socket_pair

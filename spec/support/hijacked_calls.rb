@@ -7,6 +7,19 @@ module HijackedCalls
   PARTIAL = { "rack.hijack?" => true,
               "rack.hijack" => -> { raise "a full hijack" } }.freeze
 
+  # What ends a thread's work from outside, as a server's or a timeout's.
+  class Interruption < Exception; end # rubocop:disable Lint/InheritException
+
+  # @return [Hash] of a server whose socket comes together with what interrupts the thread
+  def handing_interrupted(io)
+    thread = Thread.current
+    hijack = lambda do
+      Thread.new { thread.raise(Interruption) }.join
+      io
+    end
+    { "rack.hijack?" => true, "rack.hijack" => hijack }
+  end
+
   # @return [Array<UNIXSocket>] the server's end and the client's
   def socket_pair
     UNIXSocket.pair.map { |socket| closing(socket) }

@@ -283,6 +283,11 @@ impl Inbox {
         }
     }
 
+    /// Wakes who waits for what comes, though nothing does.
+    pub(crate) fn wake(&self) {
+        self.shared.signal.notify();
+    }
+
     /// Whether the last message is here, and says that all is well.
     pub(crate) fn is_whole(&mut self) -> bool {
         self.ahead.extend(self.receiver.try_iter());

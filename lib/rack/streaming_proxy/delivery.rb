@@ -108,9 +108,16 @@ module Rack
       # The head, too, is ours to write: of what outer middleware adds nothing is sent.
       def full
         answer = @response.to_a
-        socket, = @server.hijack
-        HijackedClient.new(socket, @server, @settings).answer(answer)
+        client = nil
+        # Who is killed in between would lose a socket that nobody closes. Nothing waits.
+        Thread.handle_interrupt(Object => :never) do
+          socket, = @server.hijack
+          client = HijackedClient.new(socket, @server, @settings)
+        end
+        client.answer(answer)
         [200, {}, []]
+      ensure
+        client&.close
       end
     end
   end

@@ -43,35 +43,37 @@ module Rack
       # @param outcome [#call, nil] what gives or raises the outcome that is known already
       # @yieldparam client [Delivery::HijackedClient]
       # @return [Array(Integer, Hash, Array)] for the server
-      def answer(outcome = nil)
+      def answer(outcome = nil, &told)
         # Who is killed in between would lose a socket that nobody closes. Nothing waits.
-        left = Thread.handle_interrupt(Object => :never) do
-          take_socket
-          yield @client if block_given?
+        Thread.handle_interrupt(Object => :never) do
+          take_socket(told)
           leave if @client.engine? && outcome.nil?
         end
-        conclude { outcome ? outcome.call : @session.head } unless left
+        conclude { outcome ? outcome.call : @session.head } unless @id
         [200, {}, []]
+      ensure
+        # From `leave` on others have it.
+        @client&.close unless @id
       end
 
       private
 
       # What the client still sends of an upload somebody has to read: then the engine has no part.
-      def take_socket
+      def take_socket(told)
         @instrumentation.delivery = :early
         socket, = @server.hijack
         @client = Delivery::HijackedClient.new(socket, @server, @settings,
                                                engine: @session.uploaded?)
+        told&.call(@client)
       end
 
-      # @return [true]
       def leave
         @id = Reporters.expect(@settings, cut: method(:cut)) { step }
         @session.notify(@id, @client.socket)
-        true
-      rescue ClientGone => e
+      rescue StandardError => e
+        raise unless @id
+
         conclude { raise e }
-        true
       end
 
       # Called whenever there may be news.

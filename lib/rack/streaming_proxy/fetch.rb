@@ -68,7 +68,7 @@ module Rack
         done = true
         given
       rescue StandardError => e
-        @instrumentation.failed(e, @session&.report)
+        @instrumentation.failed(e, @session&.report) if ours?
         raise
       ensure
         give_up unless done
@@ -120,6 +120,9 @@ module Rack
                                   "takes a Hash or :rack"
       end
 
+      # Not if the exchange has left: the reporters tell.
+      def ours? = @session.nil? || @session.close_unless_left
+
       def answer
         return answer_ordinarily unless Early.possible?(@settings, @server, @instrumentation)
 
@@ -139,9 +142,7 @@ module Rack
 
       # A thread that was killed, or told of a timeout by what is no StandardError.
       def give_up
-        return unless @session.nil? || @session.close
-
-        @instrumentation.finish(nil, @session&.report, complete: false)
+        @instrumentation.finish(nil, @session&.report, complete: false) if ours?
       end
 
       def answer_ordinarily

@@ -93,7 +93,7 @@ module Rack
       end
 
       # Not in a process forked while the exchange was open: there it is not to be told of.
-      def ours? = @session.nil? || @session.close
+      def ours? = @session.nil? || @session.close_unless_left
 
       def local_answer
         LocalAnswer.to(@request, @settings)&.tap { |status,| @instrumentation.finish(status) }
@@ -109,7 +109,7 @@ module Rack
         head = @session.head(until_uploaded: early) { |fields| early_hints(fields) }
         answer = head ? delivered(head) : hand_over
       ensure
-        @session&.close unless answer
+        @session&.close_unless_left unless answer
       end
 
       # An upgrade waits for its 101 here.

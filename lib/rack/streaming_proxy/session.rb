@@ -67,13 +67,14 @@ module Rack
       end
 
       # Has {Reporters} told, by `id`, when {#head_by_now} is to be asked again; and watches for the
-      # client's leaving.
+      # client's leaving. `close` belongs to the reporters from there.
       #
       # @param id [Integer]
       # @param socket [IO] the client's
       # @raise [ClientGone] if the socket is closed
       def notify(id, socket)
         watch_client(socket)
+        @left = true
         @exchange.notify(id)
       end
 
@@ -157,6 +158,12 @@ module Rack
         end
       end
 
+      # The same for the thread that opened it, which may be interrupted at any moment: what has
+      # left is the reporters' to close.
+      #
+      # @return [Boolean] whether it is this thread's to tell of
+      def close_unless_left = !@left && close
+
       private
 
       # The request, with its env, is not to be kept for as long as the engine goes on.
@@ -165,7 +172,7 @@ module Rack
 
         close_bell
         @server = @upload = nil
-        true
+        @left = true
       rescue IOError
         false # The server has closed it.
       end

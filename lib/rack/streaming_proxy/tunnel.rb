@@ -29,7 +29,9 @@ module Rack
       def answer
         @session.take_place(@settings.max_streams)
         @instrumentation.delivery = :tunnel
-        socket, early = @server.hijack
+        socket = early = nil
+        # Who is killed in between would lose a socket that nobody closes. Nothing waits.
+        Thread.handle_interrupt(Object => :never) { socket, early = @server.hijack }
         hand_over(socket, early) || refuse(socket)
         [200, {}, []]
       ensure

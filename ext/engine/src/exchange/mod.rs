@@ -88,6 +88,9 @@ pub struct Exchange {
 impl Exchange {
     /// The response's head, or why there is none.
     pub fn head(&mut self) -> Result<HeadEvent, Failure> {
+        if let Some(Err(failure)) = &self.over {
+            return Err(failure.clone());
+        }
         match self.inbox.next() {
             None => Ok(HeadEvent::Again),
             Some(Message::Head(head)) => {
@@ -176,6 +179,9 @@ impl Exchange {
     /// Wakes a task once when the next look will find something, at once if it would now; sometimes
     /// once more than that.
     pub fn wake_when_ready(&mut self, task: &Waker) {
+        if self.over.is_some() {
+            return task.wake_by_ref();
+        }
         self.inbox.wake_when_ready(task);
     }
 
@@ -235,7 +241,11 @@ impl Exchange {
     }
 
     /// Ends the exchange now: a connection that is in use is shut down, and what is held is freed.
+    /// Who waits hears of it, and who asks afterwards is told so, for what the task says at its end
+    /// may be freed with the rest.
     pub fn close(&mut self) {
+        let closed = self.over.is_none();
+        self.over.get_or_insert_with(|| Err(was_closed()));
         if let Some(task) = self.task.take() {
             task.abort();
         }
@@ -244,7 +254,14 @@ impl Exchange {
         self.watch.end();
         self.inbox.clear();
         self.upload.clear();
+        if closed {
+            self.inbox.wake();
+        }
     }
+}
+
+fn was_closed() -> Failure {
+    Failure::new(Kind::Internal, Phase::Body, "", "is not read any more: its exchange was closed")
 }
 
 /// The engine keeps an order (head, chunks, end) that this says was broken.

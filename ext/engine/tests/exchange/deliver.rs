@@ -2,11 +2,15 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::task::Wake;
 use std::time::Duration;
 
-use streaming_engine::{BodyFraming, BodyKind, Bytes, Client, Delivery, Failure, Kind, Policy};
+use streaming_engine::{
+    BodyFraming, BodyKind, Bytes, Client, Delivery, Failure, HeadEvent, Kind, Policy,
+};
 
 use crate::peers::{PATIENCE, Reader, client, pair, read_head, upstream};
 
@@ -85,6 +89,41 @@ fn st2_a_body_cut_short_is_seen_to_be_so() {
         let failure = ended.recv_timeout(PATIENCE).expect("an end").expect_err("cut");
         assert_eq!(failure.kind, Kind::Protocol);
         assert_eq!(read_to_end(&mut client), (expected.to_owned(), error));
+    }
+    thread.join().expect("the upstream ends well");
+}
+
+/// How often it was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn an_exchange_that_is_not_delivered_but_closed_tells_so_at_once_and_for_ever() {
+    let (told, asked) = channel();
+    let (url, thread) = upstream(1, move |_, stream| {
+        read_head(stream);
+        told.send(()).expect("told");
+        assert_eq!(stream.read(&mut [0]).unwrap_or_default(), 0, "it is left");
+    });
+    let engine = client();
+    let mut exchange = Reader::open(&engine, &url, BodyKind::None, Policy::default()).exchange;
+    let woken = Arc::new(Woken::default());
+    exchange.wake_when_ready(&woken.clone().into());
+    assert!(matches!(exchange.head(), Ok(HeadEvent::Again)));
+    asked.recv_timeout(PATIENCE).expect("a request");
+    exchange.close();
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1, "who waited");
+    exchange.wake_when_ready(&woken.clone().into());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 2, "who waits afterwards");
+    for _ in 0..3 {
+        assert!(exchange.head().expect_err("closed").detail.contains("closed"));
+        assert!(exchange.read(9).expect_err("closed").detail.contains("closed"));
     }
     thread.join().expect("the upstream ends well");
 }
