@@ -2,6 +2,7 @@
 
 require_relative "fetch/callbacks"
 require_relative "fetch/client_response"
+require_relative "fetch/pieces"
 require_relative "fetch/rack_client"
 require_relative "fetch/request"
 require_relative "fetch/socket_responder"

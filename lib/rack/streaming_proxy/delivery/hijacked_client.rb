@@ -6,9 +6,6 @@ module Rack
       # A client whose socket has been taken from the server: all that it gets is written here.
       # @api private
       class HijackedClient
-        PIECE = 64 * 1024
-        private_constant :PIECE
-
         # @return [#write, #close] what the server had it in
         attr_reader :socket
 
@@ -44,16 +41,12 @@ module Rack
         #
         # @param status [Integer]
         # @param headers [Hash]
-        # @param io [#read]
-        def stream(status, headers, io)
+        # @param pieces [#each]
+        def stream(status, headers, pieces)
           framing = framing(headers)
-          return answer([status, headers, [io.read]]) if framing == :end
-
           chunked = framing == :chunks
           begin_with(RawResponse.head(status, RawResponse.framed(headers, framing)))
-          while (piece = io.read(PIECE))
-            write(chunked ? Chunked.chunk(piece) : piece)
-          end
+          pieces.each { |piece| write(chunked ? Chunked.chunk(piece) : piece) }
           whole = true
           reply(chunked ? Chunked::LAST : "")
         ensure

@@ -19,11 +19,13 @@ module Rack
           close
         end
 
+        # Reads all of it now: behind the callback its owner may close it.
+        #
         # @param status [Integer]
         # @param headers [Hash]
-        # @param io [#read]
-        def stream(status, headers, io)
-          answer([status, headers, [io.read]])
+        # @param pieces [Pieces]
+        def stream(status, headers, pieces)
+          answer([status, headers, [pieces.to_a.join]])
         end
 
         # @raise [Error]

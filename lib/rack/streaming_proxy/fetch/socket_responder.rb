@@ -24,19 +24,19 @@ module Rack
         # Answers, and ends the connection. The body is `body`, or instead of it `json: object`,
         # which has `to_json`, or `text: string`.
         #
-        # @param status [Integer, Symbol]
+        # @param status [Integer, Symbol] 200 to 599
         # @param headers [Hash{String, Symbol => String, Array<String>}]
         # @param body [String, #read, nil]
         # @param content [Hash{Symbol => Object}] `json` or `text`
         # @return [Boolean] false if the client has had an answer, or its beginning, or has left
-        # @raise [ArgumentError] for what is no header
+        # @raise [ArgumentError] for what is no header, or no status of a response
         def render(status: 200, headers: {}, body: nil, **content)
           return false if begun?
 
           body, type = content_of(body, **content)
           headers = lines(headers)
           add(headers, "Content-Type", type) if type
-          @status = ::Rack::Utils.status_code(status)
+          @status = code_of(status)
           send(headers, body)
           true
         end
@@ -71,6 +71,15 @@ module Rack
         def begun? = @client.begun?
 
         private
+
+        # With a status of 1xx the client would wait on.
+        def code_of(status)
+          code = ::Rack::Utils.status_code(status)
+          return code if code.between?(200, 599)
+
+          raise ArgumentError, "#{Configuration.redact(status)} is no status of a response, " \
+                               "which is 200 to 599"
+        end
 
         def content_of(body, json: (no_json = true), text: nil)
           return [json_of(json), "application/json; charset=utf-8"] unless no_json
@@ -107,7 +116,7 @@ module Rack
         end
 
         def send(headers, body)
-          return stream(headers, body) if body.respond_to?(:read) && !@bodiless
+          return stream(headers, body) if body.respond_to?(:read) && !without_body?
 
           text = body.respond_to?(:read) ? "" : body.to_s
           length = RackHeaders.spelled("content-length")
@@ -116,9 +125,10 @@ module Rack
         end
 
         def stream(headers, io)
-          length = Source.length_of(io)
+          pieces = Pieces.new(io)
+          length = pieces.length
           headers[RackHeaders.spelled("content-length")] = length.to_s if length
-          @client.stream(@status, headers, io)
+          @client.stream(@status, headers, pieces)
         end
 
         def without_body? = @bodiless || [204, 304].include?(@status)

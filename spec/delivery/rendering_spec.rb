@@ -1,0 +1,96 @@
+# frozen_string_literal: true
+
+require "tempfile"
+
+# What a callback of `proxy_fetch` renders from an IO, as the client's socket gets it.
+RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
+  include HijackedCalls
+
+  let(:upstream) { serving { [200, {}, "hello"] } }
+  let(:logger) { InProcessCalls::RecordingLogger.new }
+
+  def rendering(version: "HTTP/1.1", **answer, &on_error)
+    server, client = connection_pair
+    env = env_for("/", "SERVER_PROTOCOL" => version, "HTTP_VERSION" => version,
+                       "rack.hijack?" => true, "rack.hijack" => -> { server })
+    Rack::StreamingProxy::Fetch.new(upstream.url, env, logger:) do |config|
+      config.on_response { |_, responder| responder.render(**answer) }
+      config.on_error(&on_error) if on_error
+    end.call
+    client
+  end
+
+  # @return [String] all that the client gets
+  def rendered(...)
+    rendering(...).tap { |client| @client = client }.read_to_end(within: 10).first
+  end
+
+  # An IO that says it has this much less, or more, than it gives.
+  def file(text, size)
+    closing(Tempfile.new).tap do |file|
+      file.write(text)
+      file.rewind
+      file.define_singleton_method(:size) { size }
+    end
+  end
+
+  after do
+    @client&.close
+    expect(Deadline.new(10).poll { Rack::StreamingProxy::Reporters.open.empty? }).to be_truthy
+  end
+
+  it "sends no more of an IO that grows than it has announced" do
+    expect(rendered(body: file("12345", 3)))
+      .to match(/^content-length: 3\r\n/i).and end_with("\r\n\r\n123")
+  end
+
+  it "does not make an IO that turns out shorter look whole", id: "ST1" do
+    errors = EventQueue.new("on_error")
+    text = rendered(body: file("12345", 9)) { |error, responder| errors << [error, responder] }
+    expect(text).not_to include("\r\n\r\n123456")
+    error, responder = errors.pop(within: 10)
+    expect(error.message).to match(/ended 4 bytes before/)
+    expect(responder).to be_closed
+  end
+
+  it "sends the beginning of an IO without a length before its end, to HTTP/1.0 too" do
+    reader, writer = IO.pipe.map { |io| closing(io) }
+    piece = "x" * 65_536
+    @client = rendering(version: "HTTP/1.0", body: reader)
+    in_thread { writer.write(piece) }
+    expect(@client.read_until("\r\n\r\n", within: 10)).not_to match(/transfer-encoding/i)
+    expect(@client.read_exactly(piece.bytesize, within: 10)).to eq(piece)
+    writer.write("end")
+    writer.close
+    expect(@client.read_to_end(within: 10)).to eq(["end", :fin])
+  end
+
+  [204, 304].each do |status|
+    it "has no body for a #{status}, of an IO neither" do
+      expect(rendered(status:, body: StringIO.new("12345"))).to end_with("\r\n\r\n")
+    end
+  end
+
+  it "sends no more than announced where the server writes either" do
+    fetch = Rack::StreamingProxy::Fetch.new(upstream.url, env_for, logger:) do |config|
+      config.on_response { |_, responder| responder.render(body: file("12345", 3)) }
+    end
+    _, headers, body = fetch.call
+    expect([header_lines(headers)["content-length"], read(body)]).to eq([["3"], "123"])
+  end
+
+  [100, 101, 199, 600, 0, "x", :continue].each do |status|
+    it "refuses #{status.inspect}, which is no status of a response" do
+      errors = EventQueue.new("on_error")
+      text = rendered(status:, text: "x") { |error| errors << error }
+      expect(text).to start_with("HTTP/1.1 500 ")
+      expect(errors.pop(within: 10)).to be_an(ArgumentError)
+    end
+  end
+
+  { 200 => "200 OK", 599 => "599 ", :not_found => "404 Not Found" }.each do |status, line|
+    it "takes #{status.inspect}" do
+      expect(rendered(status:, text: "x")).to start_with("HTTP/1.1 #{line}\r\n")
+    end
+  end
+end
