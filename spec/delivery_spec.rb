@@ -100,6 +100,37 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the delivery to a hijacked sock
     end
   end
 
+  describe "when no descriptor is left for the engine's duplicate" do
+    before do
+      allow_any_instance_of(Rack::StreamingProxy::Session).to receive(:deliver).and_return(false)
+      allow(Rack::StreamingProxy::Native::Deliveries).to receive(:reply).and_return(false)
+    end
+
+    it "writes in the server's thread, but for no longer than send_timeout without a taker" do
+      upstream = start_upstream do |connection|
+        connection.read_head
+        connection.write("HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n")
+        connection.write("x" * 64_000_000)
+      end
+      server, = socket_pair
+      hand_over(answer_offered(hijacking(upstream, send_timeout: 0.1, logger:)), server)
+      expect(logger.lines.last).to match(/ing .*status 200/)
+      expect(server).to be_closed
+    end
+
+    it "sends what is short at once, and of the rest nothing, where no thread may wait" do
+      server, client = socket_pair
+      settings = Rack::StreamingProxy::Configuration.new({})
+      generic = Rack::StreamingProxy::Server::Generic.new(env_for)
+      hijacked = Rack::StreamingProxy::Delivery::HijackedClient.new(server, generic, settings,
+                                                                    waits: false)
+      expect { hijacked.answer([200, {}, ["x" * 64_000]]) }
+        .to raise_error(Rack::StreamingProxy::Overloaded, /RLIMIT_NOFILE/)
+      hijacked.answer([503, {}, ["short"]])
+      expect(client.read).to match(%r{\AHTTP/1.1 503 .*short\z}m)
+    end
+  end
+
   switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
   upgrade = { "HTTP_CONNECTION" => "upgrade", "HTTP_UPGRADE" => "x" }
 

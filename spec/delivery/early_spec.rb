@@ -209,6 +209,56 @@ RSpec.describe "delivery: :early" do
     def @server.stats = { exchanges: 0 }
   end
 
+  describe "when no descriptor is left for the engine's duplicate" do
+    clients = 40
+
+    # As many clients as more than occupy all threads of the reporters, and then no descriptors.
+    script = <<~'RUBY'
+      require "rack/mock"
+      require "socket"
+      $stdout.sync = true
+      settings = { delivery: :early, max_connections: 100, logger: Logger.new($stdout) }
+      APP = Rack::StreamingProxy::Proxy.new(proc {}, **settings) { ENV.fetch("UPSTREAM") }
+      def ask
+        client, server = UNIXSocket.pair
+        hijack = { "rack.hijack?" => true, "rack.hijack" => -> { server } }
+        APP.call(Rack::MockRequest.env_for("/", hijack))
+        client
+      end
+      clients = Array.new(Integer(ENV.fetch("CLIENTS"))) { ask }
+      sleep 0.01 until Rack::StreamingProxy.stats[:connections] == clients.size
+      Process.setrlimit(:NOFILE, Dir.children("/proc/self/fd").size + 40)
+      fill = []
+      begin
+        loop { fill << File.open(File::NULL) }
+      rescue Errno::EMFILE
+        puts "none is left"
+      end
+      begun = clients.map { |one| one.wait_readable(10) && one.readpartial(999).lines.first.chomp }
+      p begun.compact.size, begun.include?("HTTP/1.1 503 Service Unavailable")
+      fill.each(&:close)
+      puts ask.then { |one| one.wait_readable(10) && one.readpartial(999).lines.first }
+    RUBY
+
+    # Each 503 frees descriptors, which may do for the next.
+    it "answers 503, and keeps the threads that run callbacks for others" do
+      go = EventQueue.new("sign to go on")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        go.pop(within: 20)
+        connection.begin_chunked
+        connection.wait_for_end(within: 30)
+      end
+      env = { "UPSTREAM" => upstream.url("/"), "CLIENTS" => clients.to_s }
+      process = keep(RubyProcess.new("-r", "rack/streaming_proxy", "-e", script, env:))
+      process.output.wait_for(/none is left/, within: 20)
+      (clients + 1).times { go << true }
+      pattern = %r{^#{clients}$.*^true$.*^HTTP/1.1 200}m
+      expect(process.output.wait_for(pattern, within: 30)).to be_truthy
+      expect(process.output.to_s).to match(/Failed .*status 503.*RLIMIT_NOFILE/)
+    end
+  end
+
   describe "in the process of the example" do
     include HijackedCalls
 

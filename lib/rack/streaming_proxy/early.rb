@@ -63,7 +63,7 @@ module Rack
         @instrumentation.delivery = :early
         socket, = @server.hijack
         @client = Delivery::HijackedClient.new(socket, @server, @settings,
-                                               engine: @session.uploaded?)
+                                               engine: @session.uploaded?, waits: false)
         told&.call(@client)
       end
 

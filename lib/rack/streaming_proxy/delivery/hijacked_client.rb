@@ -6,6 +6,13 @@ module Rack
       # A client whose socket has been taken from the server: all that it gets is written here.
       # @api private
       class HijackedClient
+        # Bytes that a socket to which nothing has been written takes at once.
+        AT_ONCE = 4 * 1024
+        NO_DESCRIPTOR = "a response cannot be given to its client while all file descriptors of " \
+                        "this process are in use: raise its limit (ulimit -n, RLIMIT_NOFILE), " \
+                        "or lower max_streams"
+        private_constant :AT_ONCE, :NO_DESCRIPTOR
+
         # @return [#write, #close] what the server had it in
         attr_reader :socket
 
@@ -13,11 +20,14 @@ module Rack
         # @param server [Server::Generic]
         # @param settings [Configuration]
         # @param engine [Boolean] whether the engine may write to it
-        def initialize(socket, server, settings, engine: true)
+        # @param waits [Boolean] whether this thread may write what the engine cannot, for lack of
+        #   a descriptor
+        def initialize(socket, server, settings, engine: true, waits: true)
           @socket = socket
           @server = server
           @settings = settings
           @engine = engine && socket.is_a?(::BasicSocket)
+          @waits = waits || !@engine
         end
 
         # @return [Boolean] whether the engine can write to it
@@ -27,6 +37,8 @@ module Rack
         # for. If its head cannot be written, nothing has happened.
         #
         # @param answer [Array(Integer, Hash, #each)]
+        # @raise [Overloaded] if the engine would have to write, and no descriptor is left: then
+        #   nothing has happened, and a short answer can be sent
         def answer(answer)
           status, headers, body = answer
           streams = body.is_a?(Body)
@@ -88,18 +100,29 @@ module Rack
           write(head)
         end
 
+        # To what has got nothing yet.
         def finish(bytes)
+          left = engine? && leave(bytes)
+          raise Overloaded, NO_DESCRIPTOR unless left || @waits || bytes.bytesize <= AT_ONCE
+
           @answered = true
-          reply(bytes)
+          write_rest(bytes) unless left
         ensure
-          close
+          close if @answered
         end
 
         def deliver(head, body, framing)
+          return given(head, body, framing) unless @waits
+
           @answered = true
-          whole = RawResponse.deliver(body, @engine ? @socket : self, head, framing, @settings)
+          whole = RawResponse.deliver(body, self, head, framing, @settings)
         ensure
-          @server.release(@socket, cut: !whole && framing == :end)
+          close(cut: !whole && framing == :end) if @answered
+        end
+
+        def given(head, body, framing)
+          @answered = body.deliver(@socket, head, framing, @settings)
+          @answered || raise(Overloaded, NO_DESCRIPTOR)
         end
 
         def framing(headers)
@@ -108,8 +131,13 @@ module Rack
           @server.http_version == "1.0" ? :end : :chunks
         end
 
+        # Behind what has been written here.
         def reply(bytes)
-          write(bytes) unless engine? && leave(bytes)
+          write_rest(bytes) unless engine? && leave(bytes)
+        end
+
+        def write_rest(bytes)
+          write(bytes)
         rescue SystemCallError, IOError
           nil # Its client has gone.
         end
@@ -119,6 +147,8 @@ module Rack
           id = Reporters.expect(@settings) { nil }
           limits = [@settings.send_timeout&.to_f, @settings.drain_timeout.to_f]
           done = Native::Deliveries.reply(@socket.fileno, bytes, limits, id)
+        rescue IOError
+          true # Its client has gone.
         ensure
           Reporters.forget(id) unless done
         end

@@ -68,7 +68,8 @@ module Rack
         end
 
         def deliver(socket)
-          RawResponse.deliver(@body, socket, "", @framing, @settings)
+          client = HijackedClient.new(socket, @server, @settings)
+          RawResponse.deliver(@body, client, "", @framing, @settings)
         end
       end
     end

@@ -31,16 +31,16 @@ module Rack
         # that is no socket of the system's, or no descriptor is left for a duplicate.
         #
         # @param body [Body]
-        # @param socket [#write]
+        # @param client [HijackedClient]
         # @param head [String] to be written first
         # @param framing [Symbol]
         # @param settings [Configuration]
         # @return [Boolean] whether the engine has it, or all of it has been written
-        def self.deliver(body, socket, head, framing, settings)
-          return true if body.deliver(socket, head, framing, settings)
+        def self.deliver(body, client, head, framing, settings)
+          return true if client.engine? && body.deliver(client.socket, head, framing, settings)
 
-          socket.write(head) unless head.empty?
-          write(body, socket, framing == :chunks && !body.framed?)
+          client.write(head) unless head.empty?
+          write(body, client, framing == :chunks && !body.framed?)
           true
         rescue BodyError, SystemCallError, IOError
           false # The body has told why it ended.
@@ -48,11 +48,11 @@ module Rack
           body.close
         end
 
-        def self.write(body, socket, coded)
-          return body.each { |chunk| socket.write(chunk) } unless coded
+        def self.write(body, client, coded)
+          return body.each { |chunk| client.write(chunk) } unless coded
 
-          body.each { |chunk| socket.write(Chunked.chunk(chunk)) }
-          socket.write(Chunked::LAST)
+          body.each { |chunk| client.write(Chunked.chunk(chunk)) }
+          client.write(Chunked::LAST)
         end
         private_class_method :write
       end
