@@ -142,8 +142,12 @@ RSpec.describe "The documentation" do
         .flat_map { |mark, all| own(all).map { |key, type| ["#{one}#{mark}#{key}", type] } }.to_h
     end
 
+    def callable(definition)
+      definition.methods.select { |name, method| method.public? || name == :initialize }
+    end
+
     def own(definition)
-      definition.methods.filter_map do |name, method|
+      callable(definition).filter_map do |name, method|
         one = method.defs.find { |found| found.implemented_in == definition.type_name }
         [name, method.method_types] if one && (name != :new || one.member.name == :new)
       end

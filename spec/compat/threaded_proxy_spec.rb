@@ -226,6 +226,12 @@ RSpec.describe ThreadedProxy do
                               headers: { "X-A" => "1" } }])
   end
 
+  it "adds no action to a controller" do
+    [described_class::Controller, Rack::StreamingProxy::Controller].each do |controller|
+      expect(controller.public_instance_methods).to contain_exactly(:to_a)
+    end
+  end
+
   describe "Controller#proxy_options_from_request" do
     def options(env)
       request = Struct.new(:env, :body_stream).new(env, :stream)

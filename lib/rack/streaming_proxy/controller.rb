@@ -16,6 +16,18 @@ module Rack
     #     end
     #   end
     module Controller
+      # The response in Rack's terms. A body that streams is not Rails' to hold: it would not be
+      # closed, and from 7.1 on it would be collected for a digest.
+      # @api private
+      def to_a
+        status, headers, = answer = super
+        return answer unless @_proxy_answer
+
+        [status, with_upstream(headers, @_proxy_answer[1]), @_proxy_answer.last]
+      end
+
+      private # What is public in a controller is an action.
+
       # Asks an upstream, and has its response sent to the client. Where the server hands the
       # client's socket over it is a full hijack: what Rails would add to the response is not sent.
       # Elsewhere the response is streamed by the server, and waits for the head here.
@@ -31,6 +43,7 @@ module Rack
       # @raise [ConfigurationError] for an argument that will not do; nothing has happened then
       # @raise [RequestError] if the request cannot be sent as HTTP
       # @raise [AbstractController::DoubleRenderError] if the action has rendered, or called this
+      # @!visibility public
       def proxy_fetch(url, method: nil, headers: {}, body: nil, **settings, &configure)
         refuse_second_answer
         pass_on Fetch.new(url, request.env, method:, headers:, body:, **settings, &configure).call
@@ -42,18 +55,6 @@ module Rack
         super
         payload[:status] = nil if @_proxy_fetched
       end
-
-      # The response in Rack's terms. A body that streams is not Rails' to hold: it would not be
-      # closed, and from 7.1 on it would be collected for a digest.
-      # @api private
-      def to_a
-        status, headers, = answer = super
-        return answer unless @_proxy_answer
-
-        [status, with_upstream(headers, @_proxy_answer[1]), @_proxy_answer.last]
-      end
-
-      private
 
       def refuse_second_answer
         return unless performed?

@@ -90,6 +90,8 @@ module ThreadedProxy
   module Controller
     include Rack::StreamingProxy::Controller
 
+    private
+
     # As {Rack::StreamingProxy::Controller#proxy_fetch}, with the options in a Hash.
     #
     # @param origin_url [String, URI]
@@ -99,8 +101,6 @@ module ThreadedProxy
       refuse_second_answer
       pass_on ThreadedProxy.fetch(origin_url, request.env, options, &configure).call
     end
-
-    protected
 
     # The options that send the client's body on.
     #
