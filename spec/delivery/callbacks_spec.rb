@@ -67,7 +67,7 @@ RSpec.describe Rack::StreamingProxy::Fetch do
     consumed = /ResponseBodyAlreadyConsumedError|has read the body/
 
     %w[/chunked /length].each do |path|
-      it "in on_headers is no answer without its body: #{path}", id: "ST1" do
+      it "in on_headers is no answer without its body: #{path}" do
         error = nil
         text = told(path) do |config|
           config.on_headers { |response| response["x-digest"] = response.body.size.to_s }
@@ -86,7 +86,7 @@ RSpec.describe Rack::StreamingProxy::Fetch do
       expect(fetch.call.first).to eq(500)
     end
 
-    it "in part is neither passed on nor read on", id: "ST1" do
+    it "in part is neither passed on nor read on" do
       again = nil
       text = told("/halves") do |config|
         config.on_response do |response, _|
@@ -123,7 +123,7 @@ RSpec.describe Rack::StreamingProxy::Fetch do
   describe "what a callback has begun by `write`" do
     begun = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartial"
 
-    it "is followed by no error's answer when it raises, and is cut", id: "ST1" do
+    it "is followed by no error's answer when it raises, and is cut" do
       rendered = closed = nil
       text = told do |config|
         config.on_response { |_, responder| responder.write(begun) && raise("by a callback") }

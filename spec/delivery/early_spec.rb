@@ -122,7 +122,7 @@ RSpec.describe "delivery: :early" do
       .to eq([204, "1", nil, "", :fin])
   end
 
-  it "shows that a body was cut short", id: "ST1" do
+  it "shows that a body was cut short", id: "ST2" do
     head, body, = to_the_end(early("/cut"))
     expect([head["content-length"], body]).to eq(%w[9 hello])
     await_log(/Failed proxy request to: GET \S+cut \(status 200/)

@@ -44,7 +44,7 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
       .to match(/^content-length: 3\r\n/i).and end_with("\r\n\r\n123")
   end
 
-  it "does not make an IO that turns out shorter look whole", id: "ST1" do
+  it "does not make an IO that turns out shorter look whole" do
     errors = EventQueue.new("on_error")
     text = rendered(body: file("12345", 9)) { |error, responder| errors << [error, responder] }
     expect(text).not_to include("\r\n\r\n123456")
