@@ -88,6 +88,46 @@ RSpec.describe "Rack::StreamingProxy::Reporters" do
     expect(result.output).to eq(":blocking\n[200, 200, 200]\n")
   end
 
+  it "lose nothing when the system has no thread left for another" do
+    result = run(<<~RUBY)
+      told = Thread::Queue.new
+      blocked = Thread::Queue.new
+      one = app(on_complete: ->(response) { told << response.status })
+      deliver(one)
+      p told.pop
+      thread = Thread.method(:new)
+      Thread.define_singleton_method(:new) { |*| raise ThreadError, "no thread" }
+      2.times { deliver(app(on_complete: ->(_) { told << :blocking; blocked.pop })) }
+      p told.pop, told.pop
+      2.times { blocked << true }
+      Thread.define_singleton_method(:new) { |*arguments, &block| thread.call(*arguments, &block) }
+      2.times { deliver(app(on_complete: ->(_) { told << :blocking; blocked.pop })) }
+      p told.pop, told.pop
+      deliver(one)
+      p told.pop
+    RUBY
+    expect(result.output.lines(chomp: true).grep(/^\d+$|blocking/))
+      .to eq(["200"] + ([":blocking"] * 4) + ["200"])
+  end
+
+  it "leave nothing behind of what could not be begun" do
+    result = run(<<~RUBY)
+      one = app
+      deliver(one)
+      Rack::StreamingProxy::Session.define_method(:deliver) { |*| raise "native" }
+      begin
+        deliver(one)
+      rescue RuntimeError => e
+        p e.message
+      end
+      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 10
+      left = -> { [Rack::StreamingProxy::Reporters.open.size, Rack::StreamingProxy.stats[:exchanges]] }
+      sleep 0.01 until left.call == [0, 0] || Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+      p left.call
+    RUBY
+    expect(result.output).to eq("\"native\"\n[0, 0]\n")
+  end
+
   it "tell of a subscriber that raises" do
     result = run(<<~RUBY)
       def (broken = Logger.new(nil)).info(*)

@@ -57,11 +57,7 @@ module Rack
       def deliver(socket, head, framing, settings)
         # A thread that is killed in between would leave an exchange that nobody closes.
         Thread.handle_interrupt(Object => :never) do
-          return false unless @open.shift
-
-          id = Reporters.expect(settings) { |failure| delivered(failure) }
-          done = @session.deliver(socket, head, framing, settings, id)
-          done ? let_go : taken_back(id)
+          @open.shift ? hand_over(socket, head, framing, settings) : false
         end
       end
 
@@ -81,17 +77,24 @@ module Rack
 
       private
 
+      def hand_over(socket, head, framing, settings)
+        id = Reporters.expect(settings) { |failure| delivered(failure) }
+        done = @session.deliver(socket, head, framing, settings, id)
+        let_go if done
+        done
+      ensure
+        taken_back(id) unless done
+      end
+
       # The request, with its env, is not to be kept for as long as the response lasts.
       def let_go
         @server = nil
         @response.let_go
-        true
       end
 
       def taken_back(id)
-        Reporters.forget(id)
+        Reporters.forget(id) if id
         @open.push(true)
-        false
       end
 
       # On a thread of the reporters'.

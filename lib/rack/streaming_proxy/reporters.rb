@@ -77,21 +77,26 @@ module Rack
           @news = []
           @turn = Mutex.new
           @bell = ::IO.for_fd(Native::Deliveries.bell, autoclose: false)
-          @idle = 0
-          @all = 0
+          @idle = @all = 0
           Shutdown.at_exit
         end
 
         # With the lock held. A callable may end its thread, by what is no StandardError.
         def staff
-          add while @all < @threads
+          nil while @all < @threads && add
         end
 
         # A thread begins with the mask of the one that makes it, and must end with the process.
+        #
+        # @return [Boolean] false if the system has none left: those that there are go on alone
+        # @raise [ThreadError] if there are none
         def add
+          Thread.new { Thread.handle_interrupt(Object => :immediate) { work } }.name = "rsp-report"
           @all += 1
           @idle += 1
-          Thread.new { Thread.handle_interrupt(Object => :immediate) { work } }.name = "rsp-report"
+          true
+        rescue ThreadError
+          @all.zero? ? raise : false
         end
 
         def work
@@ -117,9 +122,7 @@ module Rack
         end
 
         def surplus?
-          @lock.synchronize do
-            uncount if @idle > @threads
-          end
+          @lock.synchronize { uncount if @idle > @threads }
         end
 
         # @return [true]

@@ -47,8 +47,10 @@ module Rack
         Thread.handle_interrupt(Object => :never) do
           id = Reporters.expect(@settings) { |failure| ended(failure) }
           done = @session.tunnel(socket, head, early, @settings.tunnel_timeout, id)
-          done ? let_go : Reporters.forget(id)
+          let_go if done
           done
+        ensure
+          Reporters.forget(id) if id && !done
         end
       end
 
