@@ -3,13 +3,14 @@
 require_relative "behaviour"
 
 RSpec.describe "Puma" do
-  cluster = { workers: 2, more: "prune_bundler false" }
+  cluster = { workers: 2, more: "preload_app! false" }
   profile = ServerProfile.declare(
     :puma, "Puma",
     signals: {
       "USR2 (hot restart)" => ServerSignal.new("USR2", :restart, loses: :engine),
       "USR2 of a cluster" => ServerSignal.new("USR2", :restart, **cluster),
-      "USR1 (phased restart)" => ServerSignal.new("USR1", :restart, **cluster),
+      "USR1 (phased restart)" =>
+        ServerSignal.new("USR1", :restart, seen: /phased worker restart/, **cluster),
       "URG (refork)" =>
         ServerSignal.new("URG", :continue, seen: /Worker 1 .*phase: 1/, workers: 2,
                                            more: "fork_worker"),

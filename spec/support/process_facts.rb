@@ -62,9 +62,12 @@ module ProcessFacts
 
   # @return [Boolean] not for one that has ended and waits for its parent
   def alive?(pid)
-    File.read("/proc/#{pid}/stat")[/\) (\w)/, 1] != "Z"
-  rescue Errno::ENOENT, Errno::ESRCH
-    false
+    !["Z", nil].include?(state(pid))
+  end
+
+  # @return [Boolean] whether its first thread does anything but wait
+  def busy?(pid)
+    !["S", "Z", nil].include?(state(pid))
   end
 
   # @return [String] what the process calls itself; empty if it is gone
@@ -112,6 +115,12 @@ module ProcessFacts
   # Fields of a line: number, local and remote address, state (0A is listening), queues.
   def tcp_table
     File.readlines("/proc/net/tcp").drop(1).map(&:split)
+  end
+
+  def state(pid)
+    File.read("/proc/#{pid}/stat")[/\) (\w)/, 1]
+  rescue Errno::ENOENT, Errno::ESRCH
+    nil
   end
 
   def port_suffix(port)

@@ -205,11 +205,11 @@ fn to2_a_connection_from_which_nothing_comes_serves_no_further_request() {
     });
     let client = client();
     let head = Some(Duration::from_millis(100));
-    let policy = Policy { timeouts: Timeouts { head, ..Timeouts::default() }, ..policy() };
-    whole(&client, &url, &policy);
-    let mut lost = Reader::open(&client, &url, BodyKind::None, policy.clone());
+    let brief = Policy { timeouts: Timeouts { head, ..Timeouts::default() }, ..policy() };
+    whole(&client, &url, &policy());
+    let mut lost = Reader::open(&client, &url, BodyKind::None, brief);
     assert_eq!(lost.head().expect_err("a failure").kind, Kind::Timeout);
-    whole(&client, &url, &policy);
+    whole(&client, &url, &policy());
 }
 
 /// The clock of the answer begins with the last byte that the upstream let us send.
@@ -238,7 +238,7 @@ fn to2_an_upload_that_the_upstream_takes_by_and_by_is_not_idle() {
     let url = frames(|_, mut upstream| {
         upstream.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]);
         let stream = upstream.request().expect("a request");
-        for _ in 1..10 {
+        for _ in 1..30 {
             thread::sleep(Duration::from_millis(50));
             upstream.send(WINDOW_UPDATE, 0, stream, &[0, 0, 0, 1]);
         }
@@ -246,14 +246,14 @@ fn to2_an_upload_that_the_upstream_takes_by_and_by_is_not_idle() {
         upstream.go_on();
     });
     let client = client();
-    let brief = Some(Duration::from_millis(200));
+    let brief = Some(Duration::from_secs(1));
     let timeouts = Timeouts { head: brief, idle: brief, ..Timeouts::default() };
     let policy = Policy { timeouts, ..policy() };
-    let mut reader = Reader::open(&client, &url, BodyKind::Length(10), policy);
-    reader.exchange.write(Bytes::from_static(b"0123456789"));
+    let mut reader = Reader::open(&client, &url, BodyKind::Length(30), policy);
+    reader.exchange.write(Bytes::from_static(&[b'a'; 30]));
     reader.exchange.finish();
     assert_eq!(reader.head().expect("a head").status, 200);
-    assert_eq!(reader.exchange.report().bytes_up, 10);
+    assert_eq!(reader.exchange.report().bytes_up, 30);
 }
 
 #[test]
@@ -261,12 +261,12 @@ fn to1_who_waited_for_a_new_connection_then_waits_in_the_queue() {
     let url = frames(|_, mut upstream| {
         upstream.settings(1);
         while let Some(stream) = upstream.request() {
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(1200));
             upstream.answer(stream);
         }
     });
     let client = client();
-    let connect = Some(Duration::from_millis(200));
+    let connect = Some(Duration::from_secs(1));
     let pool = PoolSettings { max_connections: 1, ..PoolSettings::default() };
     let timeouts = Timeouts { connect, ..Timeouts::default() };
     let policy = Policy { timeouts, pool, ..policy() };
@@ -289,9 +289,10 @@ fn cn5_one_that_waits_takes_the_place_of_a_shared_connection_that_has_served_eno
     let policy = Policy { pool, ..policy() };
     let begun = Instant::now();
     let open = |_| Reader::open(&client, &url, BodyKind::None, policy.clone());
-    for mut reader in (0..8).map(open).collect::<Vec<_>>() {
+    // The sweep comes once a second: for twenty connections, one after the other, it would take longer.
+    for mut reader in (0..40).map(open).collect::<Vec<_>>() {
         assert_eq!(reader.head().expect("a head").status, 200);
         assert_eq!(reader.body().0, b"fine");
     }
-    assert!(begun.elapsed() < Duration::from_millis(500), "nobody waits for the sweep");
+    assert!(begun.elapsed() < PATIENCE, "nobody waits for the sweep");
 }
