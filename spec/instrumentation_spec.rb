@@ -1,50 +1,9 @@
 # frozen_string_literal: true
 
-require_relative "support/event_recorder"
+require_relative "support/instrumented_calls"
 
 RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" do
-  let(:logger) { InProcessCalls::RecordingLogger.new }
-  let(:upstream) { serving { |request| [200, {}, "12345#{request.body}"] } }
-  let!(:requests) { record("request.streaming_proxy") }
-  let!(:errors) { record("error.streaming_proxy") }
-  let!(:retries) { record("retry.streaming_proxy") }
-
-  def record(pattern)
-    keep(EventRecorder.new(pattern))
-  end
-
-  def subscribe(name, callable = nil, &block)
-    subscriber = ActiveSupport::Notifications.subscribe(name, callable, &block)
-    keep(Struct.new(:subscriber) do
-      def stop = ActiveSupport::Notifications.unsubscribe(subscriber)
-    end.new(subscriber))
-  end
-
-  def proxy(url = upstream.url("/path"), **settings)
-    described_class.new(InnerApp, logger:, **settings) { url }
-  end
-
-  # The only event of its kind, with what it holds.
-  def payload
-    expect(requests.events.size).to eq(1)
-    requests.payloads.first
-  end
-
-  # An upstream that sends a head and some of a body, and then nothing.
-  def silent_upstream
-    start_upstream do |connection|
-      connection.read_head
-      connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
-      connection.wait_for_end(within: 20)
-    end
-  end
-
-  def cutting_upstream
-    start_upstream do |connection|
-      connection.read_head
-      connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
-    end
-  end
+  include InstrumentedCalls
 
   describe "request.streaming_proxy" do
     it "tells method, upstream, status, bytes, attempts and delivery" do
@@ -259,52 +218,6 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and ActiveSupport::Notifications" d
       2.times { fetch(app) }
       expect(retries.payloads).to match([include(status: nil, message: /closed the connection/,
                                                  reused: true)])
-    end
-  end
-
-  describe "with a subscriber that raises" do
-    before { subscribe(/streaming_proxy/, subscriber) }
-
-    # Told of the start as well as of the end.
-    let(:subscriber) do
-      Class.new do
-        def start(*) = raise(KeyError, "start")
-        def finish(*) = raise(KeyError, "finish")
-      end.new
-    end
-
-    it "answers whole all the same, tells the others, and logs it" do
-      later = record("request.streaming_proxy")
-      expect(fetch(proxy).body).to eq("12345")
-      expect([requests, later].map { |recorder| recorder.events.size }).to eq([1, 1])
-      expect(logger.lines.grep(/WARN .*a subscriber failed: KeyError/).size).to eq(2)
-    end
-
-    it "still tells the server that a body was cut short" do
-      expect { fetch(proxy(cutting_upstream.url)) }.to raise_error(Rack::StreamingProxy::BodyError)
-      expect(payload[:error]).to eq("Rack::StreamingProxy::ProtocolError")
-    end
-  end
-
-  it "tells of the end though on_complete and the logger raise" do
-    app = proxy(on_complete: ->(_) { raise "mine" })
-    _, _, body = app.call(env_for)
-    body.each(&:itself)
-    logger.define_singleton_method(:warn) { |_| raise "full" }
-    expect { body.close }.to output(/the logger failed: RuntimeError: full/).to_stderr
-    expect(payload[:complete]).to be(true)
-  end
-
-  describe "with subscribers that come and go in mid-body" do
-    it "tells those of the end whom it has told of the start" do
-      _, _, body = proxy.call(env_for)
-      requests.stop
-      late = record("request.streaming_proxy")
-      read(body)
-      expect([requests, late].map { |recorder| recorder.events.size }).to eq([1, 0])
-      fetch(proxy)
-      expect(late.events.size).to eq(1)
-      expect(logger.lines.grep(/WARN/)).to be_empty
     end
   end
 

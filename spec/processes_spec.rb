@@ -50,7 +50,7 @@ RSpec.describe "Servers and their processes" do
   {
     "Puma in single mode" => [:puma, {}],
     "Puma in cluster mode with preload_app!" => [:puma, { workers: 2, more: "preload_app!" }],
-    "Puma in cluster mode" => [:puma, { workers: 2, more: "prune_bundler false" }],
+    "Puma in cluster mode" => [:puma, { workers: 2, more: "preload_app! false" }],
     "Unicorn" => [:unicorn, { workers: 2 }],
     "Unicorn with preload_app" => [:unicorn, { workers: 2, more: "preload_app true" }]
   }.each do |name, (kind, options)|

@@ -19,6 +19,21 @@ RSpec.shared_examples "shutdown" do |profile|
     ask(upstream).tap { |client| upstream.wait_for_request && begin_reading(client) }
   end
 
+  # An upstream that tells when an upload's first piece has come, and sends all back at its end.
+  def returning_upstream
+    @came = EventQueue.new("first piece at the upstream")
+    start_upstream do |connection|
+      connection.read_head
+      body = +""
+      until (size = connection.read_until("\r\n").hex).zero?
+        @came << (body << connection.read_exactly(size))
+        connection.read_exactly(2)
+      end
+      connection.read_exactly(2)
+      connection.respond(200, {}, body)
+    end
+  end
+
   def begin_reading(client)
     client.read_head
     expect(client.read_chunk).to eq("first")
@@ -33,6 +48,21 @@ RSpec.shared_examples "shutdown" do |profile|
       expect(outcome(client, begun: "first")).to have_attributes(body: "firstafter the signal",
                                                                  whole: true)
       expect(@server.wait(within: 15)).not_to be_nil
+    end
+
+    if profile.can?(:live_uploads, "in chunks")
+      it "lets an upload come to its end, and then ends", feature: :shutdown do
+        upstream = returning_upstream
+        client = ask(upstream, "POST", { "Transfer-Encoding" => "chunked" })
+        client.write(ChunkedBody.encode("first", finish: false))
+        @came.pop(within: 10)
+        @server.signal(@server.stop_signal)
+        expect(@server.wait(within: 1)).to be_nil
+        client.write(ChunkedBody.encode("after the signal"))
+        expect(outcome(client)).to have_attributes(status: 200, body: "firstafter the signal",
+                                                   whole: true)
+        expect(@server.wait(within: 15)).not_to be_nil
+      end
     end
   else
     it "cuts a stream, and shows it", feature: :shutdown do

@@ -2,6 +2,7 @@
 
 require_relative "../rack_headers"
 require_relative "webrick/callable"
+require_relative "webrick/upload"
 unless Rack::StreamingProxy::RackHeaders::RACK3
   require_relative "webrick/hijack"
   require_relative "webrick/headers"
@@ -31,6 +32,12 @@ module Rack
           @socket = Thread.current[:WEBrickSocket]
         end
 
+        # @return [#read, nil]
+        def input
+          request&.extend(Upload) if RackHeaders::RACK3
+          super
+        end
+
         # @return [IO, nil] the client's socket, under TLS too
         def client_socket = @socket&.to_io
 
@@ -51,7 +58,6 @@ module Rack
 
         # The end of the request is not known: neither WEBrick nor we read on to find it.
         def close_connection
-          request = unwrapped(@env["rack.input"]).instance_variable_get(:@request)
           request&.instance_variable_set(:@keep_alive, false)
         end
 
@@ -65,6 +71,9 @@ module Rack
         end
 
         private
+
+        # @return [WEBrick::HTTPRequest, nil] nil where a middleware has put its own input there
+        def request = unwrapped(@env["rack.input"]).instance_variable_get(:@request)
 
         def hijacked(answer)
           response = response_of(@env["rack.hijack"]) unless conditional?

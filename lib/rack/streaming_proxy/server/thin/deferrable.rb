@@ -44,7 +44,8 @@ module Rack
             return if @ending
             return @reader = reader(send_chunk) if ::EventMachine.reactor_thread?
 
-            @reader = @requested_in = Thread.current
+            @reader = Thread.current
+            @in_request = true
             read(send_chunk)
           end
 
@@ -56,7 +57,7 @@ module Rack
           # @yield when the connection has ended before the body: at once, if it has
           def errback(&action)
             at_end(:aborted, action)
-            in_reactor(&@conclusion) if @requested_in
+            in_reactor(&@conclusion) if @in_request
           end
 
           # Thin ends the request before its body has ended. It has lost the connection; or it
@@ -129,7 +130,7 @@ module Rack
           # In the request's thread Thin goes on with the end of the response, once it has asked to
           # hear of that: the last piece and the end belong together.
           def conclude(&action)
-            return in_reactor(&action) unless @requested_in
+            return in_reactor(&action) unless @in_request
 
             @conclusion = action
             @held.close
