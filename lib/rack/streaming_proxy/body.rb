@@ -99,6 +99,7 @@ module Rack
 
       # On a thread of the reporters'.
       def delivered(failure)
+        @instrumentation.written_by_engine
         @whole = failure.nil?
         @failure = ExchangeFailure.in_body(failure) if failure
         finish if @session.close

@@ -30,7 +30,6 @@ module Rack
         return @response.to_a if ordinary? || !leaves?
 
         @session.take_place(@settings.max_streams)
-        @instrumentation.delivery = :hijack
         @server.partial_hijack? ? partial : full
       end
 

@@ -60,7 +60,6 @@ module Rack
 
       # What the client still sends of an upload somebody has to read: then the engine has no part.
       def take_socket(told)
-        @instrumentation.delivery = :early
         socket, = @server.hijack
         @client = Delivery::HijackedClient.new(socket, @server, @settings,
                                                engine: @session.uploaded?, waits: false)
@@ -78,6 +77,7 @@ module Rack
 
       # Called whenever there may be news.
       def step
+        @instrumentation.delivery = :early
         outcome = @turn.synchronize { look unless @over }
         conclude(&outcome) if outcome
       end

@@ -29,9 +29,14 @@ module Rack
                      delivery: :body, logger: settings.logger }
       end
 
-      # @param way [Symbol] `:body` or `:hijack`
+      # @param way [Symbol] `:early` or `:tunnel`, once the exchange has left its thread
       def delivery=(way)
         @payload[:delivery] = way
+      end
+
+      # The response has been written to the client's socket, not in the application's thread.
+      def written_by_engine
+        self.delivery = :hijack if @payload[:delivery] == :body
       end
 
       # Has another event begin and end with this one.

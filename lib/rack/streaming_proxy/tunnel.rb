@@ -28,7 +28,6 @@ module Rack
       # @raise [Overloaded] if no place is left
       def answer
         @session.take_place(@settings.max_streams)
-        @instrumentation.delivery = :tunnel
         socket = early = nil
         # Who is killed in between would lose a socket that nobody closes. Nothing waits.
         Thread.handle_interrupt(Object => :never) { socket, early = @server.hijack }
@@ -64,6 +63,7 @@ module Rack
       def ended(failure)
         return unless @session.close
 
+        @instrumentation.delivery = :tunnel
         @response.complete unless failure
         error = ExchangeFailure.in_body(failure) if failure
         return @instrumentation.failed(error, @session.report, status: 101) if error
