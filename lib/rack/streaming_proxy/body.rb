@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "buffering"
-require_relative "chunked"
+require_relative "framing"
 require_relative "reloading"
 
 module Rack
@@ -44,8 +44,12 @@ module Rack
         close unless @whole
       end
 
-      # @return [Boolean] whether what is yielded is in chunks
-      def framed? = @framed
+      # For what is written here, and not by the server: has what is yielded in chunks, or not.
+      #
+      # @param framing [Symbol] `:length`, `:chunks` or `:end`
+      def framing=(framing)
+        @framed = framing == :chunks
+      end
 
       # Has the engine write the body to the client's socket; `close` then does nothing.
       #
@@ -107,9 +111,9 @@ module Rack
 
       def pass_on
         while (chunk = @session.read)
-          yield @framed ? Chunked.chunk(chunk) : chunk
+          yield @framed ? Framing.chunk(chunk) : chunk
         end
-        yield Chunked::LAST if @framed
+        yield Framing::LAST_CHUNK if @framed
       end
 
       # The last thing that is done.

@@ -92,15 +92,10 @@ module Rack
       # A 304 that a middleware outside makes of it would have the hijack all the same.
       def replaceable? = @server.conditional? && @response.validator?
 
-      def framing
-        return :length if @response.length
-
-        @server.http_version == "1.0" ? :end : :chunks
-      end
-
       # What outer middleware adds to the headers is sent with them.
       def partial
         @server.prepare_partial_hijack
+        framing = Framing.of(@response.length, @server)
         Partial.new(@response.to_a, framing, @server, @settings).answer
       end
 

@@ -40,7 +40,7 @@ module Rack
         @server.prepare(@length)
         framed = @server.frames?(@length)
         headers = self.headers
-        headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framed
+        headers.merge!(Framing.coding(:chunks)) if framed
         [@status, headers, Body.new(@session, @server, @instrumentation, self, framed)]
       end
 

@@ -77,8 +77,8 @@ module Rack
         @instrumentation.warn("the connection of a client that upgrades cannot be had: it is " \
                               "closed, or no socket of the system's")
         status, headers, body = ErrorResponse.plain(503, ErrorResponse::RETRY_LATER)
-        headers = Delivery::RawResponse.framed(headers, :length)
-        socket.write(Delivery::RawResponse.head(status, headers) + body.join)
+        head = Delivery::RawResponse.head(status, headers.merge(Framing.last(:length)))
+        socket.write(head + body.join)
         @instrumentation.finish(status, @session.report)
       rescue SystemCallError, IOError
         @instrumentation.finish(nil, @session.report, complete: false)

@@ -43,7 +43,7 @@ module Rack
           status, headers, body = answer
           streams = body.is_a?(Body)
           framing = streams ? framing(headers) : :length
-          head = RawResponse.head(status, RawResponse.framed(headers, framing))
+          head = RawResponse.head(status, headers.merge(Framing.last(framing)))
           return deliver(head, body, framing) if streams
 
           finish(head << body.to_a.join.b)
@@ -57,10 +57,10 @@ module Rack
         def stream(status, headers, pieces)
           framing = framing(headers)
           chunked = framing == :chunks
-          begin_with(RawResponse.head(status, RawResponse.framed(headers, framing)))
-          pieces.each { |piece| write(chunked ? Chunked.chunk(piece) : piece) }
+          begin_with(RawResponse.head(status, headers.merge(Framing.last(framing))))
+          pieces.each { |piece| write(chunked ? Framing.chunk(piece) : piece) }
           whole = true
-          reply(chunked ? Chunked::LAST : "")
+          reply(chunked ? Framing::LAST_CHUNK : "")
         ensure
           close(cut: !whole) if begun?
         end
@@ -126,9 +126,7 @@ module Rack
         end
 
         def framing(headers)
-          return :length if headers.key?(RackHeaders.spelled("content-length"))
-
-          @server.http_version == "1.0" ? :end : :chunks
+          Framing.of(headers[RackHeaders.spelled("content-length")], @server)
         end
 
         # Behind what has been written here.

@@ -31,9 +31,8 @@ module Rack
 
         # @return [Array(Integer, Hash, #each)]
         def answer
-          coding = RackHeaders.spelled("transfer-encoding")
-          @added = { RackHeaders.spelled("connection") => "close", HIJACK => method(:hand_over) }
-          @added[coding] = "chunked" if @framing == :chunks && !@headers.key?(coding)
+          added = { **Framing.last(@framing), HIJACK => method(:hand_over) }
+          @added = added.except(*@headers.keys)
           @headers.merge!(@added)
           @told = telling
           [@status, @headers, self]

@@ -6,15 +6,6 @@ module Rack
       # Responses as they are written to a client's socket that the server has handed over.
       # @api private
       module RawResponse
-        # @param headers [Hash] in the shape of Rack's
-        # @param framing [Symbol] `:length`, `:chunks` or `:end`
-        # @return [Hash] with those that a body so framed has
-        def self.framed(headers, framing)
-          headers = headers.merge(RackHeaders.spelled("connection") => "close")
-          headers[RackHeaders.spelled("transfer-encoding")] = "chunked" if framing == :chunks
-          headers
-        end
-
         # @param status [Integer]
         # @param headers [Hash] in the shape of Rack's
         # @return [String] binary: the upstream's values and the application's differ in encoding
@@ -33,28 +24,21 @@ module Rack
         # @param body [Body]
         # @param client [HijackedClient]
         # @param head [String] to be written first
-        # @param framing [Symbol]
+        # @param framing [Symbol] `:length`, `:chunks` or `:end`
         # @param settings [Configuration]
         # @return [Boolean] whether the engine has it, or all of it has been written
         def self.deliver(body, client, head, framing, settings)
           return true if client.engine? && body.deliver(client.socket, head, framing, settings)
 
           client.write(head) unless head.empty?
-          write(body, client, framing == :chunks && !body.framed?)
+          body.framing = framing
+          body.each { |chunk| client.write(chunk) }
           true
         rescue BodyError, SystemCallError, IOError
           false # The body has told why it ended.
         ensure
           body.close
         end
-
-        def self.write(body, client, coded)
-          return body.each { |chunk| client.write(chunk) } unless coded
-
-          body.each { |chunk| client.write(Chunked.chunk(chunk)) }
-          client.write(Chunked::LAST)
-        end
-        private_class_method :write
       end
     end
   end
