@@ -16,6 +16,10 @@ module Rack
       # Before 3.2 Rack::Lint refuses a tab, which HTTP takes for a space.
       TABS = Rack.release >= "3.2"
 
+      # @param status [Integer]
+      # @return [Boolean] whether Rack allows neither type nor length, as there is no body
+      def self.bodiless?(status) = [204, 304].include?(status)
+
       # @param fields [Array<Array(String, String)>] names in lower case
       # @param length [Integer, nil] to announce as Content-Length
       # @return [Hash] new, not frozen

@@ -9,7 +9,7 @@ module Rack
       # Asks for a name without regard to case.
       HASH = RackHeaders::RACK3 ? Rack::Headers : Rack::Utils::HeaderHash
       # Those that `on_request` may not set it does not see either.
-      HIDDEN = [*SettingChecks::UNSETTABLE, "expect"].freeze
+      HIDDEN = [*HeaderField::UNSETTABLE, "expect"].freeze
       private_constant :HASH, :HIDDEN
 
       # @param request [Request]

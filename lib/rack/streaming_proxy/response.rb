@@ -92,10 +92,7 @@ module Rack
 
       private
 
-      # Rack allows neither type nor length on these.
-      def entity?
-        ![204, 304].include?(@status)
-      end
+      def entity? = !RackHeaders.bodiless?(@status)
 
       # Servers differ in what they do with a body that may not be sent: there is none. Of an empty
       # Array some of them would announce the length, as Rack::ContentLength would, which to HEAD or

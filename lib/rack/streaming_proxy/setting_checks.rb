@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "header_field"
+
 module Rack
   module StreamingProxy
     # What a value of a setting must be: each answers true for one that will do.
@@ -15,11 +17,12 @@ module Rack
       # Bytes, of which there may be more than a count holds.
       SIZE = ->(value) { value.nil? || (value.is_a?(Integer) && value >= 0 && value < (1 << 63)) }
       FLAG = ->(value) { [true, false].include?(value) }
+      NAME = HeaderField::TOKEN
+      private_constant :NAME
       # What an upgrade may ask for: `name ["/" version]`. Not other HTTP, for requests in a tunnel
       # would be seen by nobody here (h2c smuggling), nor TLS, for the same of anything.
-      TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/
       PROTOCOL = lambda do |value|
-        value.is_a?(String) && value.match?(%r{\A#{TOKEN}(?:/#{TOKEN})?\z}) &&
+        value.is_a?(String) && value.match?(%r{\A#{NAME}(?:/#{NAME})?\z}) &&
           !value.match?(%r{\A(?:h2c?|http|tls)(?:/|\z)}i)
       end
       UPGRADE = lambda do |value|
@@ -45,10 +48,6 @@ module Rack
         value.respond_to?(:call) || DESTINATION.call(value) ||
           (value.is_a?(Array) && value.any? && value.all?(DESTINATION))
       end
-      # One of these is never an upstream's business, or is computed from the body that is sent.
-      UNSETTABLE = %w[
-        connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade
-      ].freeze
       HEADERS = lambda do |value|
         value.is_a?(Hash) && value.all? { |name, values| header?(name, values) }
       end
@@ -68,10 +67,15 @@ module Rack
       # @return [Boolean] whether this may be sent as a header
       def self.header?(name, values)
         name = name.to_s
-        name.match?(/\A#{TOKEN}\z/) &&
-          !UNSETTABLE.include?(name.downcase) && one_only?(name.downcase, Array(values)) &&
-          Array(values).all? { |one| one.is_a?(String) && !one.b.match?(/[\x00-\x08\v-\x1F\x7F]/n) }
+        HeaderField.token?(name) && HeaderField.settable?(name) &&
+          one_only?(name.downcase, Array(values)) && Array(values).all? { |one| lines?(one) }
       end
+
+      # A value may hold several lines, as in Rack 2.
+      def self.lines?(value)
+        value.is_a?(String) && value.b.split("\n").all? { |line| HeaderField.value?(line) }
+      end
+      private_class_method :lines?
 
       # HTTP/1.1 asks for exactly one Host; an expectation is the client's, who answers to it.
       def self.one_only?(name, values)

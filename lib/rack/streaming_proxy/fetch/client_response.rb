@@ -5,9 +5,6 @@ module Rack
     class Fetch
       # The upstream's response, as the callbacks get it. Has what they use of a Net::HTTPResponse.
       class ClientResponse
-        NAME = /\A[!#$%&'*+.^_`|~0-9a-z-]+\z/i
-        private_constant :NAME
-
         # @return [Integer]
         attr_reader :status
 
@@ -49,11 +46,8 @@ module Rack
           name = name.to_s.downcase
           # As the upstream's, with which it may be joined.
           value = value.to_s.b
-          raise ArgumentError, "#{Configuration.redact(name)} is no header" unless
-            NAME.match?(name)
-          raise ArgumentError, "the value of #{name} has a line break" if value.match?(/[\0\r\n]/)
-
-          @fields << [name, value] unless SettingChecks::UNSETTABLE.include?(name)
+          HeaderField.check(name, value)
+          @fields << [name, value] if HeaderField.settable?(name)
         end
 
         # @param name [String, Symbol]

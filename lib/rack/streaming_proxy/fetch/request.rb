@@ -7,13 +7,12 @@ module Rack
       # where it says `:rack`.
       # @api private
       class Request
-        METHOD = /\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\z/
         # Of the client's, sent in any case: where the request has come from.
         WAY = %w[VIA FORWARDED X-FORWARDED-FOR X-FORWARDED-PROTO X-FORWARDED-HOST
                  X-REQUEST-ID].freeze
         # Of a body as `:rack` sends it.
         ABOUT_BODY = %w[CONTENT-TYPE CONTENT-ENCODING].freeze
-        private_constant :METHOD, :WAY, :ABOUT_BODY
+        private_constant :WAY, :ABOUT_BODY
 
         # @return [Target]
         attr_reader :target
@@ -57,7 +56,7 @@ module Rack
         private
 
         def checked(method)
-          return method.upcase if method.match?(METHOD) && !method.casecmp?("CONNECT")
+          return method.upcase if HeaderField.token?(method) && !method.casecmp?("CONNECT")
 
           refuse(:method, method, "the name of a method of HTTP")
         end

@@ -7,9 +7,6 @@ module Rack
     class Fetch
       # With this a callback answers the client in the upstream's place.
       class SocketResponder
-        FORBIDDEN = /[\0\r]/
-        private_constant :FORBIDDEN
-
         # @return [Integer, nil] of what {#render} has answered
         # @api private
         attr_reader :status
@@ -37,7 +34,7 @@ module Rack
           headers = lines(headers)
           add(headers, "Content-Type", type) if type
           @status = code_of(status)
-          send(headers, body)
+          answer(headers, body)
           true
         end
 
@@ -96,26 +93,18 @@ module Rack
         # A new Hash: the caller's stays as it is.
         def lines(headers)
           headers.each_with_object({}) do |(name, values), all|
+            name = name.to_s
             values = Array(values).map { |value| value.to_s.b }
-            raise ArgumentError, "#{Configuration.redact(name.to_s)} is no header" unless
-              header?(name.to_s, values)
-
-            all[name.to_s] = values unless framing?(name.to_s)
+            HeaderField.check(name, *values)
+            all[name] = values if HeaderField.settable?(name)
           end
         end
-
-        def header?(name, values)
-          name.match?(/\A[!#$%&'*+.^_`|~0-9a-z-]+\z/i) &&
-            values.none? { |value| value.match?(FORBIDDEN) || value.include?("\n") }
-        end
-
-        def framing?(name) = SettingChecks::UNSETTABLE.include?(name.downcase)
 
         def add(headers, name, value)
           headers[name] = [value] unless headers.any? { |one,| one.casecmp?(name) }
         end
 
-        def send(headers, body)
+        def answer(headers, body)
           return stream(headers, body) if body.respond_to?(:read) && !without_body?
 
           text = body.respond_to?(:read) ? "" : body.to_s
@@ -131,10 +120,10 @@ module Rack
           @client.stream(@status, headers, pieces)
         end
 
-        def without_body? = @bodiless || [204, 304].include?(@status)
+        def without_body? = @bodiless || RackHeaders.bodiless?(@status)
 
         def without_length?(body)
-          [204, 304].include?(@status) || body.respond_to?(:read)
+          RackHeaders.bodiless?(@status) || body.respond_to?(:read)
         end
       end
     end
