@@ -9,6 +9,7 @@ RSpec.describe Rack::StreamingProxy::Fetch do
       case connection.read_request.head.target
       when "/chunked" then chunked(connection)
       when "/halves" then halves(connection)
+      when "/cut" then connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").close
       else connection.respond(200, { "X-Bin" => "caf\xE9".b }, "hello")
       end
     end
@@ -32,9 +33,10 @@ RSpec.describe Rack::StreamingProxy::Fetch do
 
   # Returns when all callbacks have.
   # @return [String] all that the client gets, of a server that hands its socket over
-  def told(path = "/length", &configure)
+  def told(path = "/length", version: "1.1", &configure)
     server, client = socket_pair
-    described_class.new(@upstream.url(path), handing(server), logger: @logger, &configure).call
+    env = handing(server).merge("SERVER_PROTOCOL" => "HTTP/#{version}")
+    described_class.new(@upstream.url(path), env, logger: @logger, &configure).call
     RawSocket.new(client).read_to_end(within: 10).first.tap do
       client.close
       settle
@@ -42,8 +44,7 @@ RSpec.describe Rack::StreamingProxy::Fetch do
   end
 
   def handing(io)
-    env_for("/", "SERVER_PROTOCOL" => "HTTP/1.1", "rack.hijack?" => true,
-                 "rack.hijack" => -> { io })
+    env_for("/", "rack.hijack?" => true, "rack.hijack" => -> { io })
   end
 
   def await_log(pattern)
@@ -235,6 +236,33 @@ RSpec.describe Rack::StreamingProxy::Fetch do
     it "such as the thread's end closes the connection, and the log has its line" do
       expect(told { |config| config.on_response { Thread.exit } }).to eq("")
       await_log(/Finishing .*status none.*given up before its head/)
+    end
+  end
+
+  describe "when the engine has ended before the thread goes on that has handed over" do
+    before do
+      allow_any_instance_of(Rack::StreamingProxy::Session)
+        .to receive(:deliver).and_wrap_original do |original, *arguments|
+          original.call(*arguments).tap { |done| await_log(/(Finishing|Failed) /) if done }
+        end
+    end
+
+    it "leaves nothing to on_error" do
+      closed = nil
+      text = told("/cut") { |config| config.on_error { |_, responder| closed = responder.closed? } }
+      expect([text[-5..], closed]).to eq(["hello", true])
+    end
+
+    # A reset would take with it what a slow client has not got yet.
+    it "does not reset what the connection's end has ended" do
+      cuts = []
+      allow_any_instance_of(Rack::StreamingProxy::Server::Generic)
+        .to receive(:release).and_wrap_original do |original, io, cut:|
+          cuts << cut
+          original.call(io, cut:)
+        end
+      expect(told("/chunked", version: "1.0")).to end_with("\r\n\r\nhelloworld")
+      expect(cuts).to eq([false])
     end
   end
 

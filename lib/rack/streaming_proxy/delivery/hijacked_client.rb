@@ -112,17 +112,18 @@ module Rack
         end
 
         def deliver(head, body, framing)
-          return given(head, body, framing) unless @waits
-
+          # Also while it is given: the engine may have ended before this thread goes on.
           @answered = true
-          whole = RawResponse.deliver(body, self, head, framing, @settings)
+          done = given(head, body, framing)
         ensure
-          close(cut: !whole && framing == :end) if @answered
+          @answered = done unless @waits
+          close(cut: !done && framing == :end) if @answered
         end
 
         def given(head, body, framing)
-          @answered = body.deliver(@socket, head, framing, @settings)
-          @answered || raise(Overloaded, NO_DESCRIPTOR)
+          return RawResponse.deliver(body, self, head, framing, @settings) if @waits
+
+          body.deliver(@socket, head, framing, @settings) || raise(Overloaded, NO_DESCRIPTOR)
         end
 
         def framing(headers)
