@@ -250,6 +250,18 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and requests to upgrade" do
       expect(@server.wait(within: 20)).not_to be_nil
     end
 
+    # docs/delivery.md: where a server keeps what it has read is known of those that it names.
+    it "has what comes at the socket alone, on a server that is not known" do
+      server, client = socket_pair
+      client.write("handshake and early")
+      lost = server.readpartial(100) # as a server reads, and keeps for itself
+      upgrade_in_process(proxy(echoing), {}, server)
+      client = RawClient.new(client)
+      expect(client.read_head.status).to eq(101)
+      client.write("later")
+      expect([lost, client.read_exactly(5)]).to eq(["handshake and early", "later"])
+    end
+
     it "leaves nothing behind when the server's socket is closed already" do
       ended = EventQueue.new("end of the upstream's connection")
       upstream = start_upstream do |connection|

@@ -3,6 +3,8 @@
 # No release of Debian has Pitchfork: its adaptation is run with an env like the one that Pitchfork
 # 0.18 gives, whose TimeoutHandler is written again here from its source.
 RSpec.describe "Pitchfork" do
+  include Tunnels
+
   timeout_handler = Class.new do
     attr_reader :deadline, :extensions
 
@@ -61,5 +63,28 @@ RSpec.describe "Pitchfork" do
     handler = timeout_handler.new(20)
     expect(answer(handler, upstream)).to eq([200, "quick"])
     expect(handler.extensions).to eq([])
+  end
+
+  # As Pitchfork::HttpParser: `rack.hijack` is the parser itself, which has what has been read.
+  parser = Struct.new(:buf, :socket) do
+    def call = socket
+  end
+
+  { "itself" => ->(given) { given }, "behind Rack::Lint" => lambda { |given|
+    original_hijack = given
+    -> { original_hijack.call }
+  } }.each do |how, wrap|
+    it "hands over what a client has sent right behind its handshake: #{how}", id: "WS3" do
+      socket, client = socket_pair
+      env = { "pitchfork.timeout" => timeout_handler.new(20), "rack.hijack?" => true,
+              "rack.hijack" => wrap.call(parser.new("early", socket)),
+              "HTTP_CONNECTION" => "upgrade", "HTTP_UPGRADE" => "websocket" }
+      answer = bare { echoing.url }.call(env_for("/", env))
+      expect(answer).to eq([200, {}, []])
+      client = RawClient.new(client)
+      expect(client.read_head.status).to eq(101)
+      client.write("later")
+      expect(client.read_exactly(10)).to eq("earlylater")
+    end
   end
 end

@@ -156,7 +156,8 @@ module Rack
 
         private
 
-        # What the server has read behind the request and not used.
+        # What the server has read behind the request and not used: where it has that is known of
+        # none but the servers that have a class here.
         def hijacked_bytes = ""
 
         # @return [#call, nil] the server's own `rack.hijack`, within what Rack::Lint puts around it

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "unicorn_parser"
+
 module Rack
   module StreamingProxy
     module Server
@@ -8,6 +10,8 @@ module Rack
       # TimeoutHandler). How long a stream may be silent is for `idle_timeout` to say.
       # @api private
       class Pitchfork < Generic
+        include UnicornParser
+
         # Seconds that are kept in hand, and after which they are checked again.
         MARGIN = 10
         POLL_INTERVAL = 3

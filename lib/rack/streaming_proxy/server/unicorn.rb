@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "unicorn_parser"
+
 module Rack
   module StreamingProxy
     module Server
@@ -9,6 +11,8 @@ module Rack
       # to be told by whoever reads; closing on unread input resets the connection.
       # @api private
       class Unicorn < Generic
+        include UnicornParser
+
         CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n"
         # Seconds for which the rest of an upload is read after an early answer.
         LINGER = 1
@@ -85,12 +89,6 @@ module Rack
         end
 
         private
-
-        # `rack.hijack` is the parser, which has what has been read.
-        def hijacked_bytes
-          parser = hijack_of_server
-          parser.respond_to?(:buf) ? parser.buf.b : ""
-        end
 
         def body_missed?
           announced = @env.key?("HTTP_TRANSFER_ENCODING") || @env["CONTENT_LENGTH"].to_i.positive?
