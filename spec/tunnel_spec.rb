@@ -79,7 +79,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and requests to upgrade" do
     end
 
     it "is nothing where the server hands nothing over, which is said once" do
-      Rack::StreamingProxy::UpgradeField.instance_variable_set(:@noticed, nil)
+      Rack::StreamingProxy::Notice.forget
       2.times { expect(asked("rack.hijack?" => nil)).to eq([nil, nil]) }
       expect(logger.lines.grep(/without Upgrade/).size).to eq(1)
     end

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "notice"
+
 module Rack
   module StreamingProxy
     # Notices that Rack 2's Rack::ETag or Rack::ContentLength, outside the proxy, collects a whole
@@ -20,11 +22,12 @@ module Rack
       # @param response [Response]
       # @param log [#warn]
       def self.notice(response, log)
-        return if @looked || RackHeaders::RACK3 || !(response.length.nil? || response.digestible?)
+        return if RackHeaders::RACK3 || !(response.length.nil? || response.digestible?)
 
-        @looked = true
-        culprit = caller_locations.lazy.filter_map { |location| culprit(location) }.first
-        log.warn(advice(culprit)) if culprit
+        Notice.once(:buffering, log) do
+          culprit = caller_locations.lazy.filter_map { |location| culprit(location) }.first
+          advice(culprit) if culprit
+        end
       end
 
       def self.culprit(location)

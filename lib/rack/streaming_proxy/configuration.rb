@@ -156,6 +156,11 @@ module Rack
       # @return [String] without the settings, which may hold secrets
       def inspect = "#<#{self.class}>"
 
+      # @return [Array(Float or nil, Float)] seconds for which a client may take nothing of what
+      #   the engine writes to it, and for which that may go on when the process is to end
+      # @api private
+      def delivery_limits = [send_timeout&.to_f, drain_timeout.to_f]
+
       # @param options [Hash{Symbol => Object}] a {Target}'s
       # @return [Configuration] these settings with those on top
       def with(options)

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "notice"
 require_relative "reporters"
 require_relative "delivery/hijacked_client"
 require_relative "delivery/partial"
@@ -58,11 +59,9 @@ module Rack
       # @param server [Server::Generic]
       # @param log [#warn]
       def self.notice(server, log)
-        return if @noticed
-
-        @noticed = true
-        log.warn("delivery: #{server.unhijackable}; responses are written in the application's " \
-                 "threads")
+        Notice.once(:delivery, log) do
+          "delivery: #{server.unhijackable}; responses are written in the application's threads"
+        end
       end
 
       private

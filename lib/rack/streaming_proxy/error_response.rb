@@ -28,8 +28,15 @@ module Rack
       # @param fields [Array<Array(String, String)>] headers beside its own
       # @return [Array(Integer, Hash, Array<String>)]
       def self.plain(status, fields = [])
-        text = "#{status} #{REASONS.fetch(status)}"
         fields += [["content-type", "text/plain"]]
+        text(status, "#{status} #{REASONS.fetch(status)}", fields)
+      end
+
+      # @param status [Integer]
+      # @param text [String]
+      # @param fields [Array<Array(String, String)>]
+      # @return [Array(Integer, Hash, Array<String>)]
+      def self.text(status, text, fields)
         [status, RackHeaders.from(fields, text.bytesize), [text]]
       end
     end

@@ -41,6 +41,9 @@ module Rack
         @instrumentation = Instrumentation.new(@settings, @request.http_method, @target)
       end
 
+      # @return [Target]
+      attr_reader :target
+
       # @return [String] without the client's request, which may hold secrets
       def inspect = "#<#{self.class} #{@target}>"
 
@@ -216,9 +219,9 @@ module Rack
       def default_answer(error)
         return ErrorResponse.for(error, @bodiless) unless @callbacks[:on_error]
 
-        text = "Internal Server Error"
-        [500, RackHeaders.from([["content-type", "text/plain; charset=utf-8"]], text.bytesize),
-         @bodiless ? [] : [text]]
+        type = ["content-type", "text/plain; charset=utf-8"]
+        status, headers, body = ErrorResponse.text(500, ErrorResponse::REASONS.fetch(500), [type])
+        [status, headers, @bodiless ? [] : body]
       end
     end
   end

@@ -115,7 +115,7 @@ module Rack
       # @return [Boolean] false if that cannot be, because it is no socket of the system's, or its
       #   client has left: then nothing has happened
       def deliver(socket, head, framing, settings, id)
-        limits = [settings.send_timeout&.to_f, settings.drain_timeout.to_f, settings.min_send_rate]
+        limits = [*settings.delivery_limits, settings.min_send_rate]
         delivery = [head, framing, *limits, @upstream]
         handed_over(socket) { |descriptor| @exchange.deliver(descriptor, delivery, id) }
       end

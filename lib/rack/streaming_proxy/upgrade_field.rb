@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "notice"
+
 module Rack
   module StreamingProxy
     # Which of the protocols that a client wants to change to (RFC 9110 section 7.8) its upstream is
@@ -33,11 +35,10 @@ module Rack
 
       # Says once in each process why upgrades do not come about.
       def self.notice(server, log)
-        return if @noticed
-
-        @noticed = true
-        log.warn("#{server.class.name[/\w+\z/]} does not hand this client's connection over: " \
-                 "requests go to their upstreams without Upgrade")
+        Notice.once(:upgrade, log) do
+          "#{server.class.name[/\w+\z/]} does not hand this client's connection over: " \
+            "requests go to their upstreams without Upgrade"
+        end
         nil
       end
       private_class_method :listed, :allowed?, :notice

@@ -24,7 +24,7 @@ module ThreadedProxy
     options = options.to_h.transform_keys(&:to_sym)
     fetch = Rack::StreamingProxy::Fetch.new(url, env, **options, callbacks:, &configure)
     about = { method: (options[:method] || :get).to_s.downcase,
-              url: url.to_s.sub(%r{//[^/@]*@}, "//"), headers: options[:headers] || {} }
+              url: fetch.target.native.url, headers: options[:headers] || {} }
     fetch.alongside(EVENT, about)
   end
 

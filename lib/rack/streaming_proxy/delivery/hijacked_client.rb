@@ -144,8 +144,7 @@ module Rack
         # @return [Boolean] false if no descriptor is left for the engine's duplicate
         def leave(bytes)
           id = Reporters.expect(@settings) { nil }
-          limits = [@settings.send_timeout&.to_f, @settings.drain_timeout.to_f]
-          done = Native::Deliveries.reply(@socket.fileno, bytes, limits, id)
+          done = Native::Deliveries.reply(@socket.fileno, bytes, @settings.delivery_limits, id)
         rescue IOError
           true # Its client has gone.
         ensure
