@@ -36,15 +36,11 @@ RSpec.describe Rack::StreamingProxy::Fetch do
   def told(path = "/length", version: "1.1", &configure)
     server, client = socket_pair
     env = handing(server).merge("SERVER_PROTOCOL" => "HTTP/#{version}")
-    described_class.new(@upstream.url(path), env, logger: @logger, &configure).call
+    described_class.new(@upstream.url(path), env_for("/", env), logger: @logger, &configure).call
     RawSocket.new(client).read_to_end(within: 10).first.tap do
       client.close
       settle
     end
-  end
-
-  def handing(io)
-    env_for("/", "rack.hijack?" => true, "rack.hijack" => -> { io })
   end
 
   def await_log(pattern)
@@ -139,7 +135,8 @@ RSpec.describe Rack::StreamingProxy::Fetch do
 
     it "is reset for a client that has read some of it" do
       server, client = connection_pair
-      fetch = described_class.new(@upstream.url, handing(server), logger: @logger) do |config|
+      env = env_for("/", handing(server))
+      fetch = described_class.new(@upstream.url, env, logger: @logger) do |config|
         config.on_response { |_, responder| responder.write(begun) && raise("by a callback") }
       end
       fetch.call

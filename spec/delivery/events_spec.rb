@@ -17,10 +17,6 @@ RSpec.describe "The event's :delivery" do
     events.payloads.map { |payload| payload.values_at(:delivery, :status) }.first
   end
 
-  def handing(io)
-    { "rack.hijack?" => true, "rack.hijack" => -> { io } }
-  end
-
   it "is :hijack for what the engine has written" do
     server, client = socket_pair
     hand_over(answer_offered(app(:hijack)), server)

@@ -11,9 +11,8 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
 
   def rendering(version: "HTTP/1.1", **answer, &on_error)
     server, client = connection_pair
-    env = env_for("/", "SERVER_PROTOCOL" => version, "HTTP_VERSION" => version,
-                       "rack.hijack?" => true, "rack.hijack" => -> { server })
-    Rack::StreamingProxy::Fetch.new(upstream.url, env, logger:) do |config|
+    env = { "SERVER_PROTOCOL" => version, "HTTP_VERSION" => version, **handing(server) }
+    Rack::StreamingProxy::Fetch.new(upstream.url, env_for("/", env), logger:) do |config|
       config.on_response { |_, responder| responder.render(**answer) }
       config.on_error(&on_error) if on_error
     end.call

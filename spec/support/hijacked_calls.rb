@@ -10,6 +10,11 @@ module HijackedCalls
   # What ends a thread's work from outside, as a server's or a timeout's.
   class Interruption < Exception; end # rubocop:disable Lint/InheritException
 
+  # @return [Hash] of a server that hands this over
+  def handing(io)
+    { "rack.hijack?" => true, "rack.hijack" => -> { io } }
+  end
+
   # @return [Hash] of a server whose socket comes together with what interrupts the thread
   def handing_interrupted(io)
     thread = Thread.current
@@ -17,7 +22,7 @@ module HijackedCalls
       Thread.new { thread.raise(Interruption) }.join
       io
     end
-    { "rack.hijack?" => true, "rack.hijack" => hijack }
+    handing(io).merge("rack.hijack" => hijack)
   end
 
   # @return [Array<UNIXSocket>] the server's end and the client's

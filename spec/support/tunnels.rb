@@ -55,8 +55,7 @@ module Tunnels
   def upgrade_in_process(app, env = {}, io = nil)
     server, client = socket_pair
     env = { "SERVER_PROTOCOL" => "HTTP/1.1", "HTTP_CONNECTION" => "keep-alive, Upgrade",
-            "HTTP_UPGRADE" => "websocket", "rack.hijack?" => true,
-            "rack.hijack" => -> { io || server }, **env }
+            "HTTP_UPGRADE" => "websocket", **handing(io || server), **env }
     [app.call(env_for("/", env)), RawClient.new(client)]
   end
 

@@ -1,0 +1,56 @@
+# frozen_string_literal: true
+
+# `delivery: :early` with what is handed over in the process of the example, and interruptions.
+RSpec.describe Rack::StreamingProxy::Early do
+  include HijackedCalls
+
+  let(:upstream) { serving { [200, {}, "whole"] } }
+  let(:app) { bare(delivery: :early) { upstream.url("/") } }
+
+  after do
+    freed = Deadline.new(10).poll { Rack::StreamingProxy.stats[:exchanges].zero? }
+    expect(freed).to be_truthy
+  end
+
+  it "writes to what is no socket at once, as to a test's StringIO" do
+    sink = StringIO.new
+    expect(app.call(env_for("/", handing(sink)))).to eq([200, {}, []])
+    expect(sink.string).to end_with("\r\n\r\nwhole")
+    expect(sink).to be_closed
+  end
+
+  it "ends the exchange when the socket that it gets is closed" do
+    server, = socket_pair
+    server.close
+    expect(app.call(env_for("/", handing(server)))).to eq([200, {}, []])
+  end
+
+  it "goes on with an exchange that has left when its thread is interrupted" do
+    go = EventQueue.new("sign to go on")
+    upstream = serving { go.pop && [200, {}, "later"] }
+    app = bare(delivery: :early) { upstream.url("/") }
+    server, client = socket_pair
+    expect { app.call(env_for("/", handing_interrupted(server))) }
+      .to raise_error(HijackedCalls::Interruption)
+    go << true
+    expect(client.read).to end_with("\r\n\r\nlater")
+  end
+
+  it "closes the socket that it has taken when its thread is interrupted before it is left" do
+    sink = StringIO.new
+    expect { app.call(env_for("/", handing_interrupted(sink))) }
+      .to raise_error(HijackedCalls::Interruption)
+    expect(sink).to be_closed
+  end
+
+  it "hands the ordinary response over where there is no full hijack" do
+    answer = app.call(env_for("/", "rack.hijack?" => true))
+    server, client = socket_pair
+    hand_over(answer, server)
+    expect(client.read).to eq("whole")
+  end
+
+  it "goes the ordinary way where there is none at all" do
+    expect(fetch(app).body).to eq("whole")
+  end
+end

@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+# What becomes of those that wait for a head when there is no more to be had: time, or descriptors.
+RSpec.describe Rack::StreamingProxy::Early, "at its limits" do
+  it "answers what waits for a head when the process ends" do
+    upstream = start_upstream { |connection| connection.read_head && connection.wait_for_end }
+    server = start_puma(RackupText.proxy("delivery: :early, drain_timeout: 0"),
+                        threads: 1, env: { "UPSTREAM" => upstream.url("") })
+    client = connect(server).tap(&:get)
+    upstream.wait_for_request
+    other = connect(server).tap { |one| one.get("/__pid") }
+    expect(other.read_response(within: 10).status).to eq(200) # The only thread has left it.
+    server.signal("TERM")
+    expect(client.read_head(within: 10).status).to eq(503)
+    expect(server.wait(within: 20)).not_to be_nil
+    expect(server.output.to_s).to match(/Failed .*status 503/)
+  end
+
+  describe "when no descriptor is left for the engine's duplicate" do
+    clients = 40
+
+    # As many clients as more than occupy all threads of the reporters, and then no descriptors.
+    script = <<~'RUBY'
+      require "rack/mock"
+      require "socket"
+      $stdout.sync = true
+      settings = { delivery: :early, max_connections: 100, logger: Logger.new($stdout) }
+      APP = Rack::StreamingProxy::Proxy.new(proc {}, **settings) { ENV.fetch("UPSTREAM") }
+      def ask
+        client, server = UNIXSocket.pair
+        hijack = { "rack.hijack?" => true, "rack.hijack" => -> { server } }
+        APP.call(Rack::MockRequest.env_for("/", hijack))
+        client
+      end
+      clients = Array.new(Integer(ENV.fetch("CLIENTS"))) { ask }
+      sleep 0.01 until Rack::StreamingProxy.stats[:connections] == clients.size
+      Process.setrlimit(:NOFILE, Dir.children("/proc/self/fd").size + 40)
+      fill = []
+      begin
+        loop { fill << File.open(File::NULL) }
+      rescue Errno::EMFILE
+        puts "none is left"
+      end
+      begun = clients.map { |one| one.wait_readable(10) && one.readpartial(999).lines.first.chomp }
+      p begun.compact.size, begun.include?("HTTP/1.1 503 Service Unavailable")
+      fill.each(&:close)
+      puts ask.then { |one| one.wait_readable(10) && one.readpartial(999).lines.first }
+    RUBY
+
+    # Each 503 frees descriptors, which may do for the next.
+    it "answers 503, and keeps the threads that run callbacks for others" do
+      go = EventQueue.new("sign to go on")
+      upstream = start_upstream do |connection|
+        connection.read_head
+        go.pop(within: 20)
+        connection.begin_chunked
+        connection.wait_for_end(within: 30)
+      end
+      env = { "UPSTREAM" => upstream.url("/"), "CLIENTS" => clients.to_s }
+      process = keep(RubyProcess.new("-r", "rack/streaming_proxy", "-e", script, env:))
+      process.output.wait_for(/none is left/, within: 20)
+      (clients + 1).times { go << true }
+      pattern = %r{^#{clients}$.*^true$.*^HTTP/1.1 200}m
+      expect(process.output.wait_for(pattern, within: 30)).to be_truthy
+      expect(process.output.to_s).to match(/Failed .*status 503.*RLIMIT_NOFILE/)
+    end
+  end
+end
