@@ -2,6 +2,7 @@
 
 RSpec.describe "proxy_fetch in a Rails application" do
   include RailsRequests
+  include ServerCalls
 
   # By path: what the request was, or the next of `@answers`.
   def start_scripted_upstream
@@ -16,19 +17,17 @@ RSpec.describe "proxy_fetch in a Rails application" do
     when "/held" then connection.write(@answers.pop)
     when "/silent" then connection.wait_for_end(within: 20)
     when "/left" then @ended << connection.wait_for_end(within: 20)
-    when "/cut" then connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello") &&
-      connection.close
+    when "/cut" then connection.begin_chunked && connection.chunk("hello") && connection.close
     else connection.respond(200, { "Set-Cookie" => %w[a=1 b=2] }, request.head.raw + request.body)
     end
   end
 
-  # One thread in all.
-  def start
+  def start(kind, **options)
     start_scripted_upstream
     @application = keep(RailsApplication.new)
-    @server = start_puma(@application.rackup, threads: 1, env: {
-                           "UPSTREAM" => @upstream.url(""), "RAILS_ENV" => "production"
-                         })
+    @server = start_server(kind, @application.rackup, **options, env: {
+                             "UPSTREAM" => @upstream.url(""), "RAILS_ENV" => "production"
+                           })
   end
 
   def ask(action, verb = "GET", headers = {}, body = nil, controller: "fetches")
@@ -41,7 +40,8 @@ RSpec.describe "proxy_fetch in a Rails application" do
 
   def await_log(pattern) = @server.output.wait_for(pattern, within: 10)
 
-  once { start }
+  # One thread in all.
+  once { start(:puma, threads: 1) }
 
   %w[fetches api_fetches].each do |controller|
     context "in #{controller}" do
@@ -184,6 +184,22 @@ RSpec.describe "proxy_fetch in a Rails application" do
       client.close
       expect(@ended.pop(within: 10)).not_to be_nil
       await_log(/told of Rack::StreamingProxy::ClientGone/)
+    end
+  end
+
+  describe "on WEBrick, which hands no socket over" do
+    before do
+      skip "WEBrick is not installed on this system" unless ServerProcess.of(:webrick).version
+      start(:webrick)
+    end
+
+    it "shows that a body was cut short, and has Rails' headers otherwise", id: "ST2" do
+      seen = outcome(ask("cut"))
+      expect(seen.whole && seen.status < 500).to be_falsey
+      seen = outcome(ask("whole"))
+      expect(seen).to have_attributes(status: 200, whole: true)
+      expect(seen.head["x-request-id"]).not_to be_nil
+      expect(seen.head.all("set-cookie")).to eq(%w[a=1 b=2])
     end
   end
 end

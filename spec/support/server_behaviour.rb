@@ -3,7 +3,7 @@
 # The subjects of spec/servers/behaviour, in the order of the README's table.
 module ServerBehaviour
   SUBJECTS = ["streaming", "truncation", "bodies", "headers", "HTTP/1.0", "uploads",
-              "leaving clients", "delivery", "upgrades", "shutdown", "restarts",
+              "leaving clients", "delivery", "early", "upgrades", "shutdown", "restarts",
               "engine's streams", "load", "middleware outside", "instrumentation"].freeze
   # What holds of the settings `delivery: :hijack` and `:auto` as well, where they differ.
   HIJACKED = ["streaming", "truncation", "bodies", "headers", "HTTP/1.0", "uploads",

@@ -72,10 +72,13 @@ module Rack
         self.response_body = []
       end
 
-      # @return [Hash] with the upstream's in place of Rails' own
+      # @return [Hash] the upstream's, which a server's adaptation may have made, and Rails' others
       def with_upstream(headers, fields)
         names = fields.keys.map(&:downcase) + %w[content-type content-length]
-        headers.to_h.reject { |name,| names.include?(name.downcase) }.merge(fields)
+        headers.to_h.each do |name, value|
+          fields[name] = value unless names.include?(name.downcase)
+        end
+        fields
       end
     end
   end

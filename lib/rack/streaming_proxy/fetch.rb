@@ -151,10 +151,9 @@ module Rack
 
       def answer_ordinarily
         @client = RackClient.new
-        answer = attempt
-        answer = answer.to_a if answer
+        answer = attempt&.to_a
         @session.close unless answer&.last.is_a?(Body)
-        answer || @client.triplet
+        answer ? @server.finish(answer, @request.client_input) : @client.triplet
       end
 
       def attempt

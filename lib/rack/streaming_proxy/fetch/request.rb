@@ -20,6 +20,9 @@ module Rack
         # @return [Input]
         attr_reader :input
 
+        # @return [Input] the client's, whether it is sent or not
+        def client_input = @client.input
+
         # @return [String]
         attr_reader :http_method
 

@@ -1,0 +1,86 @@
+# frozen_string_literal: true
+
+# Exchanges that leave before their head has come: `delivery: :early` (/PORT/path), and what
+# `proxy_fetch` does, from any Rack code (/fetch/PORT/path).
+RSpec.shared_examples "early" do |profile|
+  fetching = <<~'RUBY'
+    map("/fetch") do
+      fetch = lambda do |env|
+        url = "http://127.0.0.1:#{env["PATH_INFO"][1..]}"
+        sent = { method: env["REQUEST_METHOD"], body: (:rack if env["REQUEST_METHOD"] == "POST") }
+        seen = proc { |config| config.on_headers { |response| response["x-seen"] = "yes" } }
+        Rack::StreamingProxy::Fetch.new(url, env, **sent, &seen).call || [200, {}, []]
+      end
+      run fetch
+    end
+  RUBY
+
+  once do
+    @go = EventQueue.new("sign to answer")
+    @upstream = start_upstream { |connection| answer_by_path(connection) }
+    rackup = profile.delivering(:early).rackup(below: fetching)
+    @server = start_server(profile.kind, rackup, **profile.server.single)
+  end
+
+  def answer_by_path(connection)
+    request = connection.read_request
+    case request.head.target
+    when "/held" then connection.respond(200, {}, @go.pop(within: 30))
+    when "/sent" then connection.respond(200, {}, request.body)
+    when "/cut" then connection.begin_chunked && connection.chunk("first")
+    end
+  end
+
+  def early(way, path, verb = "GET", headers = {}, body = nil)
+    connect(@server).tap do |client|
+      client.request(verb, "#{way}/#{@upstream.port}#{path}", headers, body)
+    end
+  end
+
+  def own_answer
+    RawClient.open(@server.address) do |client|
+      client.get("/__pid", { "Connection" => "close" })
+      client.read_response(within: 20).body
+    end
+  end
+
+  { "of the middleware's" => "", "of an application's own" => "/fetch" }.each do |whose, way|
+    describe("exchanges #{whose}") do
+      if profile.can?(:hijack)
+        it "leave the only worker to others before there is a head", feature: :hijack do
+          clients = Array.new(3) { early(way, "/held") }
+          clients.each { @upstream.wait_for_request }
+          expect(own_answer).to match(/\A\d+\z/)
+          3.times { @go << "late" }
+          seen = clients.map { |client| outcome(client) }
+          expect(seen).to all(have_attributes(status: 200, body: "late", whole: true))
+        end
+      else
+        it "are ordinary ones", feature: :hijack do
+          @go << "late"
+          expect(outcome(early(way, "/held"))).to have_attributes(body: "late", whole: true)
+          @server.output.wait_for(/delivery: .*threads/, within: 10)
+        end
+      end
+
+      it "send up the client's body" do
+        seen = outcome(early(way, "/sent", "POST", { "X-A" => "1" }, "sent" * 40_000))
+        expect(seen).to have_attributes(status: 200, body: "sent" * 40_000, whole: true)
+        expect(seen.head["x-seen"]).to eq("yes") unless way.empty?
+      end
+
+      it "show that a body was cut short", id: "ST2" do
+        expect(outcome(early(way, "/cut")).whole).to be_falsey
+      end
+
+      it "are answered 502 if the upstream breaks off before its head" do
+        expect(outcome(early(way, "/gone"))).to have_attributes(status: 502, whole: true)
+      end
+    end
+  end
+
+  after(:context) do
+    open = -> { @server.stats[:exchanges].zero? }
+    expect(Deadline.new(10).poll(&open)).to be_truthy
+  end
+end
