@@ -48,6 +48,25 @@ module Tunnels
     expect(clients.map { |client| client.read_exactly(1) }).to all(eq("x"))
   end
 
+  # @return [RecordingLogger] of {#proxy}
+  def logger
+    @logger ||= InProcessCalls::RecordingLogger.new
+  end
+
+  # An application in the spec process.
+  def proxy(upstream, **settings)
+    bare(logger:, **settings) { upstream.url("/path") }
+  end
+
+  def expect_nothing_left
+    expect(Deadline.new(10).poll { idle? }).to be(true)
+  end
+
+  def idle?
+    stats = Rack::StreamingProxy.stats
+    stats.values_at(:exchanges, :streams, :connections).sum == stats[:idle_connections]
+  end
+
   # Asks an application for an upgrade, as a server that hands the client's socket over.
   # @param env [Hash] more of the request's
   # @param io [Object] what `rack.hijack` gives instead of the socket
