@@ -239,8 +239,8 @@ RSpec.describe Rack::StreamingProxy::Fetch do
   describe "when the engine has ended before the thread goes on that has handed over" do
     before do
       allow_any_instance_of(Rack::StreamingProxy::Session)
-        .to receive(:deliver).and_wrap_original do |original, *arguments|
-          original.call(*arguments).tap { |done| await_log(/(Finishing|Failed) /) if done }
+        .to receive(:deliver).and_wrap_original do |original, *arguments, &report|
+          original.call(*arguments, &report).tap { |done| await_log(/(Finishing|Failed) /) if done }
         end
     end
 

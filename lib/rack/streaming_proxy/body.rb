@@ -82,23 +82,17 @@ module Rack
       private
 
       def hand_over(socket, head, framing, settings)
-        id = Reporters.expect(settings) { |failure| delivered(failure) }
-        done = @session.deliver(socket, head, framing, settings, id)
+        done = @session.deliver(socket, head, framing, settings) { |failure| delivered(failure) }
         let_go if done
         done
       ensure
-        taken_back(id) unless done
+        @open.push(true) unless done
       end
 
       # The request, with its env, is not to be kept for as long as the response lasts.
       def let_go
         @server = nil
         @response.let_go
-      end
-
-      def taken_back(id)
-        Reporters.forget(id) if id
-        @open.push(true)
       end
 
       # On a thread of the reporters'.

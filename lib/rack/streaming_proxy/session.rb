@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require "ipaddr"
+require_relative "session/bell"
+require_relative "session/hand_over"
 require_relative "session/upload"
 
 module Rack
@@ -9,6 +11,8 @@ module Rack
     # alone: the GVL is free, and Thread#kill, Thread#raise, Timeout and a Fiber scheduler work as
     # in any Ruby wait. Only a server's input may wait besides, for the client's next bytes.
     class Session
+      include HandOver
+
       # Bytes that one crossing of the border brings at most.
       CHUNK = 256 * 1024
       # Seconds of silence after which the client's socket is watched for its leaving.
@@ -32,7 +36,7 @@ module Rack
         @upload.limit_to(settings.max_request_body)
         @allow = settings.allow_destinations
         @exchange = @upload.exchange = opened(request, settings)
-        @bell = IO.for_fd(@exchange.bell, autoclose: false)
+        @bell = Bell.new(@exchange.bell)
       end
 
       # Waits for the response's head; may block. Answers what the engine asks before it; what a
@@ -66,18 +70,6 @@ module Rack
         end
       end
 
-      # Has {Reporters} told, by `id`, when {#head_by_now} is to be asked again; and watches for the
-      # client's leaving. `close` belongs to the reporters from there.
-      #
-      # @param id [Integer]
-      # @param socket [IO] the client's
-      # @raise [ClientGone] if the socket is closed
-      def notify(id, socket)
-        watch_client(socket)
-        @left = true
-        @exchange.notify(id)
-      end
-
       # Waits for the next bytes of the response's body; may block.
       #
       # @return [String, nil] binary; nil at the end
@@ -96,43 +88,6 @@ module Rack
       # @return [Boolean] whether all of the request's body has been taken from the client
       def uploaded? = @upload.done?
 
-      # Takes one of the places for responses that the engine writes; `close` gives it back.
-      #
-      # @param most [Integer, nil] places that there are; nil: as many as are asked for
-      # @raise [Overloaded] if none is left, or no descriptor
-      def take_place(most)
-        checked(@exchange.take_place(most, @upstream))
-      end
-
-      # Has the engine write the response to the client. Nothing is to be read afterwards; `close`
-      # belongs to the report.
-      #
-      # @param socket [IO] the client's, of which the engine takes a duplicate
-      # @param head [String] to be written first
-      # @param framing [Symbol] `:length`, `:chunks` or `:end`
-      # @param settings [Configuration]
-      # @param id [Integer] for {Reporters}
-      # @return [Boolean] false if that cannot be, because it is no socket of the system's, or its
-      #   client has left: then nothing has happened
-      def deliver(socket, head, framing, settings, id)
-        limits = [*settings.delivery_limits, settings.min_send_rate]
-        delivery = [head, framing, *limits, @upstream]
-        handed_over(socket) { |descriptor| @exchange.deliver(descriptor, delivery, id) }
-      end
-
-      # Has the engine pass bytes on between the client and an upstream that has changed protocols.
-      #
-      # @param socket [IO] the client's, of which the engine takes a duplicate
-      # @param head [String] to be written first
-      # @param early [String] what the client has sent behind its request
-      # @param idle_timeout [Numeric, nil] seconds
-      # @param id [Integer] for {Reporters}
-      # @return [Boolean] false if that cannot be, as with {#deliver}
-      def tunnel(socket, head, early, idle_timeout, id)
-        tunnel = [head, early, idle_timeout&.to_f, @upstream]
-        handed_over(socket) { |descriptor| @exchange.tunnel(descriptor, tunnel, id) }
-      end
-
       # @return [Array] `[attempts, bytes_up, bytes_down]`
       def report
         @exchange.report
@@ -143,46 +98,7 @@ module Rack
         @exchange.trailers
       end
 
-      # Ends the exchange; the upstream's connection is shut down if it is still in use. Idempotent.
-      #
-      # @return [Boolean] false in a process forked from the one that opened it: it is not ours
-      def close
-        return @ours if @closed
-
-        @closed = true
-        # A thread that is killed in between would lose the bell's descriptor. Nothing waits.
-        Thread.handle_interrupt(Object => :never) do
-          @ours = @exchange.close
-          close_bell unless @released
-          @ours
-        end
-      end
-
-      # The same for the thread that opened it, which may be interrupted at any moment: what has
-      # left is the reporters' to close.
-      #
-      # @return [Boolean] whether it is this thread's to tell of
-      def close_unless_left = !@left && close
-
       private
-
-      # The request, with its env, is not to be kept for as long as the engine goes on.
-      def handed_over(socket)
-        return false unless socket.is_a?(::BasicSocket) && yield(socket.fileno)
-
-        close_bell
-        @server = @upload = nil
-        @left = true
-      rescue IOError
-        false # The server has closed it.
-      end
-
-      # The native side has released it.
-      def close_bell
-        @bell.autoclose = true
-        @released = true
-        @bell.close unless @scheduler
-      end
 
       def opened(request, settings)
         exchange = request.open(settings)
@@ -234,24 +150,10 @@ module Rack
       def wait(poll_interval)
         # Before the head the server has been given nothing that it could hold back.
         @server.flush if @answered
-        return listen(poll_interval) if @watched
-        return if listen(SILENCE)
+        return @bell.wait(poll_interval) if @watched
+        return if @bell.wait(SILENCE)
 
         watch_client
-      end
-
-      # A thread that waits is woken by closing the bell, with an IOError. A fiber is not, for its
-      # scheduler has lost the descriptor: it hears the last ring, and closes the bell itself. Who
-      # hears that ring before the descriptor is Ruby's must leave it to `close`.
-      def listen(seconds)
-        @scheduler = Fiber.scheduler unless Fiber.current.blocking?
-        rang = @bell.wait_readable(seconds)
-        raise IOError, "closed by another thread or fiber" if @closed
-
-        rang
-      ensure
-        @scheduler = nil
-        @bell.close if @released
       end
 
       def watch_client(socket = @server.client_socket)

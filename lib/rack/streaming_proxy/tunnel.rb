@@ -42,15 +42,9 @@ module Rack
 
       def hand_over(socket, early)
         head = Delivery::RawResponse.head(@response.status, @response.headers)
-        # A thread that is killed in between would leave an exchange that nobody closes.
-        Thread.handle_interrupt(Object => :never) do
-          id = Reporters.expect(@settings) { |failure| ended(failure) }
-          done = @session.tunnel(socket, head, early, @settings.tunnel_timeout, id)
-          let_go if done
-          done
-        ensure
-          Reporters.forget(id) if id && !done
-        end
+        done = @session.tunnel(socket, head, early, @settings) { |failure| ended(failure) }
+        let_go if done
+        done
       end
 
       # The request, with its env, is not to be kept for as long as the tunnel lasts.
