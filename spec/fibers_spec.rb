@@ -97,7 +97,8 @@ RSpec.describe "Fibers" do
   end
 
   def falcons_env(socket, stream, length)
-    request = Struct.new(:body, :connection).new(socket, Struct.new(:stream).new(stream))
+    request = Struct.new(:body, :protocol, :connection)
+                    .new(socket, nil, Struct.new(:stream).new(stream))
     env_for("/", method: "POST").merge("rack.input" => stream, "CONTENT_LENGTH" => length.to_s,
                                        "protocol.http.request" => request)
   end
