@@ -2,6 +2,7 @@
 
 require_relative "fetch/callbacks"
 require_relative "fetch/client_response"
+require_relative "fetch/course"
 require_relative "fetch/pieces"
 require_relative "fetch/rack_client"
 require_relative "fetch/request"
@@ -30,15 +31,14 @@ module Rack
       # @raise [RequestError] if the client's request cannot be sent as HTTP
       def initialize(url, env, callbacks: Callbacks.new, **options)
         yield callbacks if block_given?
-        @callbacks = callbacks
         @server = Server.for(env)
-        @bodiless = env["REQUEST_METHOD"] == "HEAD"
         sent = SENT.merge(options.slice(*SENT.keys))
         @target = Target.new(url, **settings_of(options.except(*SENT.keys), sent[:headers]))
         @settings = Configuration.new(*Proxy.layers, { delivery: :early }, @target.options)
         @request = Request.new(@target, env, @server, sent)
         @settings = RequestHeaders.told(@request, @settings)
         @instrumentation = Instrumentation.new(@settings, @request.http_method, @target)
+        @course = Course.new(callbacks, @request, @settings, @server, @instrumentation)
       end
 
       # @return [Target]
@@ -66,7 +66,7 @@ module Rack
         @instrumentation.start
         @instrumentation.sending(@request.fields)
         Thread.handle_interrupt(Object => :never) do
-          @session = Session.new(@request, @settings, @server)
+          @session = @course.session = Session.new(@request, @settings, @server)
         end
         given = answer
         done = true
@@ -76,32 +76,6 @@ module Rack
         raise
       ensure
         give_up unless done
-      end
-
-      # For {Early}: the answer that a head gets.
-      #
-      # @param head [Array] `[status, fields, length or nil, body?]`
-      # @return [StreamingProxy::Response, nil] nil if a callback has answered
-      def respond(head)
-        @instrumentation.head(head, @session.report)
-        ExchangeFailure.refuse_5xx(head.first, @target) if @settings.raise_on_5xx
-        @response = ClientResponse.new(head, @session)
-        return taken_over if tell(:on_response) || tell(:on_headers)
-
-        passed_on
-      end
-
-      # For {Early}: the answer that an error gets.
-      #
-      # @param error [StandardError, ScriptError]
-      # @return [Array(Integer, Hash, Array<String>), nil] nil if a callback has answered
-      def refuse(error)
-        stop_client(error)
-        tell_error(error)
-        answer = default_answer(error) unless responder.begun?
-        status = answer ? answer.first : responder.status || (error.status if error.is_a?(Error))
-        @instrumentation.failed(error, @session.report, status:) if @session.close
-        answer
       end
 
       private
@@ -130,8 +104,8 @@ module Rack
       def answer
         return answer_ordinarily unless Early.possible?(@settings, @server, @instrumentation)
 
-        Early.new(self, @session, @server, @settings, @instrumentation)
-             .answer(outcome_by_now) { |client| @client = client }
+        Early.new(@course, @session, @server, @settings, @instrumentation)
+             .answer(outcome_by_now) { |client| @course.client = client }
         nil
       end
 
@@ -150,77 +124,16 @@ module Rack
       end
 
       def answer_ordinarily
-        @client = RackClient.new
+        client = @course.client = RackClient.new
         answer = attempt&.to_a
         @session.close unless answer&.last.is_a?(Body)
-        answer ? @server.finish(answer, @request.client_input) : @client.triplet
+        answer ? @server.finish(answer, @request.client_input) : client.triplet
       end
 
       def attempt
-        respond(@session.head)
+        @course.respond(@session.head)
       rescue StandardError, ScriptError => e
-        refuse(e)
-      end
-
-      def responder
-        @responder ||= SocketResponder.new(@client, @bodiless)
-      end
-
-      # @return [Boolean] whether the callback has answered
-      def tell(moment)
-        @callbacks[moment]&.call(@response, responder)
-        return true if responder.begun?
-
-        refuse_read(moment) if @response.read?
-        false
-      end
-
-      # The client would get what is left of it, which is to look whole.
-      def refuse_read(moment)
-        raise ResponseBodyAlreadyConsumedError,
-              "#{moment} has read the body of the response from #{@target.origin}: to do so, and " \
-              "to render one, is on_response's"
-      end
-
-      def taken_over
-        status = responder.status
-        @instrumentation.finish(status, @session.report, complete: !status.nil?) if @session.close
-        nil
-      end
-
-      def passed_on
-        head = @response.head(@bodiless)
-        answer = StreamingProxy::Response.new(head, @session, @server, @instrumentation,
-                                              on_complete: method(:complete))
-        answer.on_error = method(:tell_error)
-        answer
-      end
-
-      def complete(response)
-        @settings.on_complete&.call(response)
-        @callbacks[:on_complete]&.call(@response)
-      end
-
-      # What a callback has begun stays its only answer.
-      def stop_client(error)
-        begun = @client.begun?
-        @client.close(cut: begun) if begun || error.is_a?(ClientGone)
-      end
-
-      def tell_error(error)
-        @callbacks[:on_error]&.call(error, responder)
-      rescue StandardError, ScriptError => e
-        @client.close(cut: true) if @client.begun?
-        @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
-      end
-
-      # Who has a callback for errors and does not answer there gets rails-threaded-proxy's answer.
-      def default_answer(error)
-        return ErrorResponse.for(error, @bodiless) unless @callbacks[:on_error]
-
-        type = ["content-type", "text/plain; charset=utf-8"]
-        status, headers, body = ErrorResponse.text(500, ErrorResponse::REASONS.fetch(500), [type])
-        [status, headers, @bodiless ? [] : body]
+        @course.refuse(e)
       end
     end
   end

@@ -23,6 +23,9 @@ module Rack
         # @return [Input] the client's, whether it is sent or not
         def client_input = @client.input
 
+        # @return [Boolean] whether the client may get no body, as it has asked for the head alone
+        def bodiless? = @bodiless
+
         # @return [String]
         attr_reader :http_method
 
@@ -37,6 +40,7 @@ module Rack
         # @raise [RequestError] if the client's request cannot be sent as HTTP
         def initialize(target, env, server, sent)
           @target = target
+          @bodiless = env["REQUEST_METHOD"] == "HEAD"
           @client = StreamingProxy::Request.new(target, ClientRequest.new(env), server)
           method, headers, body = sent.values_at(:method, :headers, :body)
           @http_method = checked((method || (body == :rack ? env["REQUEST_METHOD"] : "GET")).to_s)
