@@ -230,6 +230,11 @@ RSpec.describe Rack::StreamingProxy::Fetch do
       await_log(/Finishing/)
     end
 
+    it "such as the thread's end in on_complete does not hide the response's either" do
+      expect(told { |config| config.on_complete { Thread.exit } }).to end_with("hello")
+      await_log(/Finishing .*status 200/)
+    end
+
     it "such as the thread's end closes the connection, and the log has its line" do
       expect(told { |config| config.on_response { Thread.exit } }).to eq("")
       await_log(/Finishing .*status none.*given up before its head/)

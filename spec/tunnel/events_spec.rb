@@ -24,6 +24,12 @@ RSpec.describe Rack::StreamingProxy::Tunnel, "and what is told of it" do
     expect(logger.lines.grep(/Finishing .*status 101, 5 bytes/).size).to eq(1)
   end
 
+  it "comes though on_complete ends its thread" do
+    client = tunnel_in_process(proxy(echoing, on_complete: proc { Thread.exit }))
+    client.io.close_write
+    expect(told).to include(status: 101, complete: true)
+  end
+
   it "tells an upstream that has broken off from a client that has left" do
     upstream = start_upstream do |connection|
       connection.read_head

@@ -110,10 +110,11 @@ module Rack
         yield Framing::LAST_CHUNK if @framed
       end
 
-      # The last thing that is done.
+      # The last thing that is done, also where a callable ends its thread.
       def finish
         @response.complete if @whole
         @response.cut_short(@failure) if @failure
+      ensure
         tell(@response.status, @session.report)
       end
 

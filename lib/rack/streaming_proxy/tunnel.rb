@@ -55,10 +55,18 @@ module Rack
 
       # On a thread of the reporters'.
       def ended(failure)
-        return unless @session.close
+        finish(failure) if @session.close
+      end
 
+      # The last thing that is done, also where on_complete ends its thread.
+      def finish(failure)
         @instrumentation.delivery = :tunnel
         @response.complete unless failure
+      ensure
+        tell(failure)
+      end
+
+      def tell(failure)
         error = ExchangeFailure.in_body(failure) if failure
         return @instrumentation.failed(error, @session.report, status: 101) if error
 
