@@ -130,8 +130,8 @@ impl Client {
         let core = self.core.clone();
         deliver::lock(&exchange).take_place(usize::MAX);
         self.runtime.spawn(async move {
-            let outcome = delivery.run(exchange, &core.drain).await;
-            ended(outcome);
+            let written = delivery.run(exchange, &core.drain).await;
+            deliver::conclude(written, ended).await;
         });
     }
 
@@ -166,9 +166,9 @@ impl Client {
     pub fn reply(&self, reply: Reply, ended: impl FnOnce(Result<(), Failure>) + Send + 'static) {
         let (core, counted) = (self.core.clone(), self.core.stats.stream(usize::MAX));
         self.runtime.spawn(async move {
-            let outcome = reply.run(&core.drain).await;
+            let written = reply.run(&core.drain).await;
             drop(counted);
-            ended(outcome);
+            deliver::conclude(written, ended).await;
         });
     }
 

@@ -4,6 +4,7 @@
 //! exchange as a thread would, frames what is read, and writes it. That a body was cut short is
 //! seen by the missing end of its framing, or where only the connection's end tells, by a reset.
 
+mod lingering;
 mod pace;
 mod reply;
 pub(crate) mod socket;
@@ -11,24 +12,22 @@ pub(crate) mod socket;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::drain::Drain;
 use crate::error::{Failure, Kind, Phase};
 use crate::exchange::{BodyEvent, Exchange};
+use lingering::Written;
 use pace::Pace;
 use socket::ClientSocket;
 
+pub(crate) use lingering::conclude;
 pub use reply::Reply;
-
-/// How long a client may take to end its side once it has the whole response.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// How a body is marked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,18 +60,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Writes the response to its end, closes the exchange and the socket, and says how it ended.
-    pub(crate) async fn run(
-        self,
-        exchange: Arc<Mutex<Exchange>>,
-        drain: &Drain,
-    ) -> Result<(), Failure> {
-        let outcome = self.write(&exchange, drain).await;
+    /// Writes the response to its end and closes the exchange.
+    pub(crate) async fn run(self, exchange: Arc<Mutex<Exchange>>, drain: &Drain) -> Written {
+        let written = self.write(&exchange, drain).await;
         lock(&exchange).close();
-        outcome
+        written
     }
 
-    async fn write(self, exchange: &Mutex<Exchange>, drain: &Drain) -> Result<(), Failure> {
+    async fn write(self, exchange: &Mutex<Exchange>, drain: &Drain) -> Written {
         let upstream = &self.upstream;
         let (framing, drain_timeout) = (self.framing, self.drain_timeout);
         let pace = Pace::new(self.min_send_rate);
@@ -87,21 +82,16 @@ impl Delivery {
         if framing == BodyFraming::End {
             socket.reset_on_close(true);
         }
-        let mut over = pin!(drain.over(drain_timeout));
-        let outcome = tokio::select! {
+        tokio::select! {
             biased;
-            outcome = client.pass_on(&socket, self.head, framing, exchange) => outcome,
-            () = socket.closed() => Err(lost(upstream, "the client left before the response's end")),
-            () = &mut over => Err(cut(upstream, drain_timeout)),
-        };
-        if outcome.is_ok() {
-            socket.reset_on_close(false);
-            tokio::select! {
-                _ = timeout(LINGER, socket.finish()) => {}
-                () = over => {}
+            outcome = client.pass_on(&socket, self.head, framing, exchange) => outcome?,
+            () = socket.closed() => {
+                return Err(lost(upstream, "the client left before the response's end"));
             }
+            () = drain.over(drain_timeout) => return Err(cut(upstream, drain_timeout)),
         }
-        outcome
+        socket.reset_on_close(false);
+        Ok(socket)
     }
 }
 

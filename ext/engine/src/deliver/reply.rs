@@ -4,13 +4,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
 
+use super::lingering::Written;
 use super::pace::Pace;
 use super::socket::ClientSocket;
-use super::{Client, LINGER, cut, lost};
+use super::{Client, cut, lost};
 use crate::drain::Drain;
-use crate::error::Failure;
 
 /// What is to be written.
 #[derive(Debug)]
@@ -26,21 +25,17 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Writes it to its end, closes the socket, and says how it ended.
-    pub(crate) async fn run(self, drain: &Drain) -> Result<(), Failure> {
+    /// Writes it to its end.
+    pub(crate) async fn run(self, drain: &Drain) -> Written {
         let Reply { socket, bytes, send_timeout, drain_timeout } = self;
         let pace = Pace::new(None);
         let mut client = Client { send_timeout, min_send_rate: None, pace, upstream: "" };
         let socket = ClientSocket::new(socket).map_err(|err| lost("", &err.to_string()))?;
-        let written = async {
-            client.send(&socket, vec![bytes]).await?;
-            drop(timeout(LINGER, socket.finish()).await);
-            Ok(())
-        };
         tokio::select! {
             biased;
-            outcome = written => outcome,
-            () = drain.over(drain_timeout) => Err(cut("", drain_timeout)),
+            outcome = client.send(&socket, vec![bytes]) => outcome?,
+            () = drain.over(drain_timeout) => return Err(cut("", drain_timeout)),
         }
+        Ok(socket)
     }
 }

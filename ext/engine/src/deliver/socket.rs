@@ -83,17 +83,13 @@ impl ClientSocket {
         }
     }
 
-    /// Ends our side, and waits for the client to end its own: closed with bytes of its unread, the
-    /// connection would be reset, and with it what the client has not read yet (RFC 9112 section 9.6).
-    pub(crate) async fn finish(&self) {
+    /// Waits for the client to end its side: closed with bytes of its unread, the connection would be
+    /// reset, and with it what the client has not read yet (RFC 9112 section 9.6).
+    pub(crate) async fn ended(&self) {
         let mut dropped = [MaybeUninit::uninit(); DROPPED];
         let mut read =
             |socket: &OwnedFd| SockRef::from(socket).recv_with_flags(&mut dropped, FLAGS);
-        if self.end().is_ok() {
-            while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0)
-            {
-            }
-        }
+        while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0) {}
     }
 
     /// Whether closing resets the connection, also when the process is killed.

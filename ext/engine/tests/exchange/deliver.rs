@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use streaming_engine::{
     BodyFraming, BodyKind, Bytes, Client, Delivery, Failure, HeadEvent, Kind, Policy,
@@ -69,6 +70,47 @@ fn a_body_is_framed_as_the_head_says() {
         assert_eq!(engine.stats().exchanges, 0);
     }
     thread.join().expect("the upstream ends well");
+}
+
+/// Has a response delivered to a client that does not close: after how long it is told of, and
+/// whether the connection takes what the client sends then, which nobody wants, instead of resetting
+/// what it may not have read.
+fn told_after(engine: &Client, url: &str) -> (Duration, bool) {
+    let (mut client, server) = pair();
+    let began = Instant::now();
+    let ended = deliver(engine, url, server, BodyFraming::Length, None);
+    ended.recv_timeout(PATIENCE).expect("an end").expect("whole");
+    assert!(engine.is_at_rest(), "nothing that has to be waited for");
+    let told = began.elapsed();
+    assert_eq!(read_to_end(&mut client), ("HEAD\r\n\r\nhello".to_owned(), None));
+    let taken = (0..2).all(|_| {
+        let taken = client.write_all(b"x").is_ok();
+        thread::sleep(Duration::from_millis(50));
+        taken
+    });
+    (told, taken)
+}
+
+#[test]
+fn a_response_is_told_of_at_its_end_and_its_socket_stays_for_a_client_that_does_not_close() {
+    const TRIES: usize = 3;
+    let (url, thread) = upstream(1, |_, stream| {
+        for _ in 0..TRIES {
+            read_head(stream);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").expect("sent");
+        }
+    });
+    let engine = client();
+    // More than one, for a busy machine.
+    let tries: Vec<_> = (0..TRIES).map(|_| told_after(&engine, &url)).collect();
+    assert!(tries.iter().any(|(time, _)| *time < Duration::from_secs(1)), "{tries:?}");
+    assert!(tries.iter().any(|(_, taken)| *taken), "{tries:?}");
+    thread.join().expect("one connection serves all");
+    let due = Instant::now() + PATIENCE;
+    while engine.stats().tasks > 0 {
+        assert!(Instant::now() < due, "a socket is left behind");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
