@@ -7,8 +7,8 @@ RSpec.describe "The end of a process whose engine writes to clients" do
 
   of_nine = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
 
-  def start(settings = "", above: "", **options)
-    settings = ["delivery: :hijack", settings].reject(&:empty?).join(", ")
+  def start(settings = "", above: "", delivery: :hijack, **options)
+    settings = ["delivery: #{delivery.inspect}", settings].reject(&:empty?).join(", ")
     @server = start_puma(RackupText.proxy_to_ports(settings, above:), **options)
   end
 
@@ -29,6 +29,16 @@ RSpec.describe "The end of a process whose engine writes to clients" do
 
   def send_piece(connection, head, text)
     head == :length ? connection.write(text) : connection.chunk(text)
+  end
+
+  def answer_late(connection, release)
+    connection.read_head
+    release.pop(within: 40)
+    connection.begin_chunked
+    connection.chunk("first")
+    release.pop(within: 40)
+    connection.chunk("last")
+    connection.end_chunked
   end
 
   def expect_first(client)
@@ -94,6 +104,27 @@ RSpec.describe "The end of a process whose engine writes to clients" do
     @server.signal("TERM")
     expect_cut(client, :fin)
     expect_end(ended: 0, cut: 1)
+  end
+
+  it "counts those whose head had not come by what becomes of them" do
+    start("drain_timeout: 300", delivery: :early)
+    whole, cut, silent = Array.new(3) do
+      release = EventQueue.new("release")
+      upstream = start_upstream { |connection| answer_late(connection, release) }
+      client = ask(upstream)
+      upstream.wait_for_request
+      [client, release]
+    end
+    @server.signal("TERM")
+    @server.output.wait_for(/is to end; .* written: 3, /)
+    whole.last << true << true
+    cut.last << true
+    expect_first(cut.first)
+    expect(outcome(whole.first)).to have_attributes(body: "firstlast", whole: true)
+    @server.signal("INT")
+    expect_cut(cut.first, :fin)
+    expect(silent.first.read_head.status).to eq(503)
+    expect_end(ended: 1, cut: 2)
   end
 
   # Ctrl-C, and Ctrl-C again. Puma's own handler does nothing any more by then.

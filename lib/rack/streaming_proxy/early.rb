@@ -130,11 +130,14 @@ module Rack
       end
 
       # The process ends: a thread of the reporters' hears that the exchange has.
+      #
+      # @return [Boolean] false if the head, or an error, has come before
       def cut
-        return if @over
+        return false if @over
 
         @cut = true
         @session.close
+        true
       end
 
       # @param answer [Array] empty if the client has got one, or has left

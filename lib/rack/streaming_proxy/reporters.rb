@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "reporters/expected"
 require_relative "shutdown"
 
 module Rack
@@ -11,15 +12,6 @@ module Rack
     # @api private
     module Reporters
       MOST = 32
-
-      # A response that the engine writes, or of which it has not been told yet how it ended; or one
-      # whose head has not come.
-      #
-      # @!attribute settings [Configuration]
-      # @!attribute report [#call]
-      # @!attribute cut [#call, nil] ends it, if its head has not come
-      # @!attribute outcome [Symbol, nil] `:ended` or, with the process, `:cut`
-      Expected = Struct.new(:settings, :report, :cut, :outcome)
 
       @lock = Mutex.new
       @threads = 2
@@ -43,6 +35,7 @@ module Rack
         end
 
         # Has a block called when a delivery has ended, and each time that there is news before.
+        # What is expected from within such a block has come of that one.
         #
         # @param settings [Configuration]
         # @param cut [#call, nil] ends what has no head yet, when the process ends
@@ -53,14 +46,14 @@ module Rack
           @lock.synchronize do
             start unless @pid == Process.pid
             staff
-            @expected[@last += 1] = Expected.new(settings, report, cut)
+            @expected[@last += 1] = Expected.new(settings, report, cut, Thread.current[:rsp_heard])
             @last
           end
         end
 
         # @param id [Integer] of a delivery that was not begun, or of which all has been told
         def forget(id)
-          @lock.synchronize { @expected.delete(id) }
+          @lock.synchronize { @expected.delete(id) }&.end_as(:ended)
         end
 
         # @return [Array<Expected>] those of this process that have not been reported
@@ -134,16 +127,17 @@ module Rack
 
         # One of which nothing more is to be told is expected no more, once it has been reported.
         def hear(id, news)
-          expected = @lock.synchronize { @expected[id] }
+          Thread.current[:rsp_heard] = expected = @lock.synchronize { @expected[id] }
           report(expected, news) if expected
         rescue StandardError => e
           warn "#{Log::PREFIX} a report failed: #{e.class}: #{e.message}"
         ensure
+          Thread.current[:rsp_heard] = nil
           forget(id) unless news == :ready
         end
 
         def report(expected, news)
-          expected.outcome = news&.include?(:shutdown) ? :cut : :ended unless news == :ready
+          expected.heard(news) unless news == :ready
           return expected.report.call(news) unless @executor
 
           @executor.wrap { expected.report.call(news) }

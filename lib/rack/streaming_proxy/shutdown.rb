@@ -44,7 +44,7 @@ module Rack
 
         def cut(open)
           Native::Deliveries.cut
-          open.each { |one| one.cut&.call }
+          open.each { |one| one.end_as(:cut) if one.cut&.call }
           StreamingProxy.wait(REPORTS) { delivered? && Reporters.open.empty? }
           cut, told = open.filter_map(&:outcome).partition { |outcome| outcome == :cut }
           log(open, "The process ends; of these responses #{told.size} have ended by " \

@@ -1,0 +1,31 @@
+# frozen_string_literal: true
+
+module Rack
+  module StreamingProxy
+    module Reporters
+      # A response that the engine writes, or of which it has not been told yet how it ended; or one
+      # whose head has not come.
+      #
+      # @!attribute settings [Configuration]
+      # @!attribute report [#call]
+      # @!attribute cut [#call, nil] ends it, if its head has not come; whether it has
+      # @!attribute origin [Expected, nil] what this one has come of, once its head was here
+      # @!attribute outcome [Symbol, nil] `:ended` or, with the process, `:cut`
+      # @api private
+      Expected = Struct.new(:settings, :report, :cut, :origin, :outcome) do
+        # What is cut anywhere on its way was cut.
+        #
+        # @param outcome [Symbol]
+        def end_as(outcome)
+          self.outcome = outcome unless self.outcome == :cut
+          origin&.end_as(outcome)
+        end
+
+        # @param news [Array, nil] of its end
+        def heard(news)
+          end_as(news&.include?(:shutdown) ? :cut : :ended)
+        end
+      end
+    end
+  end
+end
