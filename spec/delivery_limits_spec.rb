@@ -127,21 +127,65 @@ RSpec.describe "Responses that the engine writes" do
     end
   end
 
-  describe "whose client does not read" do
-    it "is let go of within a second when the client leaves" do
-      upstream = flooding_upstream
-      server = start_proxy(upstream)
-      %i[close reset].each do |leave|
-        client = connect(server)
-        client.get
-        client.read_head
-        settled_value { server.stats[:bytes_down] }
-        client.public_send(leave)
-        settle(server)
+  describe "whose one side leaves" do
+    # Sends one chunk, and leaves when it is told how.
+    def leaving_upstream(leave)
+      start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        connection.chunk("first")
+        connection.public_send(leave.pop(within: 60))
       end
-      expect(server.stats).to include(started: 2, abandoned: 2, finished: 0, errors: {})
     end
 
+    # Seconds until nothing is left of a response that the block ends; the least of some tries, for
+    # a busy machine may take longer for anything.
+    def seconds_to_free(server)
+      Array.new(3) do
+        client = stream(server)
+        settled_value { server.stats[:bytes_down] }
+        began = Deadline.now
+        yield client
+        settle(server)
+        Deadline.now - began
+      end.min
+    end
+
+    [true, false].product(%i[close reset]).each do |flood, how|
+      sends = flood ? "more than its client reads" : "nothing more"
+
+      it "are let go of within a second: the client's #{how}, while the upstream sends #{sends}" do
+        server = start_proxy(flood ? flooding_upstream : silent_upstream)
+        expect(seconds_to_free(server) { |client| client.public_send(how) }).to be < 1
+        expect(server.stats).to include(started: 3, abandoned: 3, finished: 0, errors: {})
+      end
+    end
+
+    %i[close reset].each do |how|
+      it "are let go of within a second: the upstream's #{how}" do
+        leave = EventQueue.new("leave")
+        server = start_proxy(leaving_upstream(leave))
+        expect(seconds_to_free(server) { leave << how }).to be < 1
+        expect(server.stats).to include(started: 3, abandoned: 0, finished: 0,
+                                        errors: { "Rack::StreamingProxy::BodyError": 3 })
+      end
+    end
+
+    it "are let go of within a second that are whole, and told of, though their client stays" do
+      release = EventQueue.new("release")
+      server = start_proxy(waiting_upstream(release))
+      seconds = seconds_to_free(server) do |client|
+        release << true
+        [client.read_chunk, client.read_chunk]
+      end
+      expect(seconds).to be < 1
+      server.output.wait_for(/(?:Finishing.*?){3}/m)
+      milliseconds = server.output.to_s.scan(/Finishing.* (\d+) ms/).flatten.map(&:to_i)
+      expect(milliseconds.min).to be < 1900
+    end
+  end
+
+  describe "whose client does not read" do
     it "gives back the upstream's connection at its end, and is written to its end" do
       sent = EventQueue.new("end of the upstream's body")
       upstream = start_upstream do |connection|
