@@ -70,12 +70,44 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
     end
   end
 
-  it "sends no more than announced where the server writes either" do
-    fetch = Rack::StreamingProxy::Fetch.new(upstream.url, env_for, logger:) do |config|
-      config.on_response { |_, responder| responder.render(body: file("12345", 3)) }
+  describe "where the server writes" do
+    # @return [Array(Integer, Hash, #each)]
+    def answered(closing: false, **answer, &on_error)
+      Rack::StreamingProxy::Fetch.new(upstream.url, env_for, logger:) do |config|
+        config.on_response do |_, responder|
+          responder.render(**answer)
+          answer[:body].close if closing
+        end
+        config.on_error(&on_error) if on_error
+      end.call
     end
-    _, headers, body = fetch.call
-    expect([header_lines(headers)["content-length"], read(body)]).to eq([["3"], "123"])
+
+    it "sends no more than announced either" do
+      _, headers, body = answered(body: file("12345", 3))
+      expect([header_lines(headers)["content-length"], read(body)]).to eq([["3"], "123"])
+    end
+
+    it "reads on as it is written, though its owner has closed the IO" do
+      reader, writer = IO.pipe.map { |io| closing(io) }
+      _, _, body = answered(body: reader, closing: true)
+      pieces = EventQueue.new("piece")
+      writing = in_thread { body.each { |piece| pieces << piece } && body.close }
+      %w[first second].each do |piece|
+        writer.write(piece)
+        expect(pieces.pop).to eq(piece)
+      end
+      expect(logger.lines.grep(/Finishing/)).to be_empty
+      writer.close
+      writing.join(10)
+      expect(logger.lines.grep(/Finishing .*status 200/).size).to eq(1)
+    end
+
+    it "does not make an IO that turns out shorter look whole" do
+      errors = []
+      _, _, body = answered(body: file("12345", 9)) { |error, _| errors << error }
+      expect { read(body) }.to raise_error(EOFError, /ended 4 bytes before/)
+      expect([errors.size, logger.lines.grep(/Failed .*status 200/).size]).to eq([1, 1])
+    end
   end
 
   [100, 101, 199, 600, 0, "x", :continue].each do |status|

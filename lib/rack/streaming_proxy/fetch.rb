@@ -5,6 +5,7 @@ require_relative "fetch/client_response"
 require_relative "fetch/course"
 require_relative "fetch/pieces"
 require_relative "fetch/rack_client"
+require_relative "fetch/rendered"
 require_relative "fetch/request"
 require_relative "fetch/socket_responder"
 require_relative "fetch/source"
@@ -124,10 +125,11 @@ module Rack
       end
 
       def answer_ordinarily
-        client = @course.client = RackClient.new
-        answer = attempt&.to_a
-        @session.close unless answer&.last.is_a?(Body)
-        answer ? @server.finish(answer, @request.client_input) : client.triplet
+        client = RackClient.new(@session, @server, @instrumentation, @course.method(:tell_error))
+        @course.client = client
+        answer = attempt&.to_a || client.triplet
+        @session.close unless answer.last.is_a?(Body)
+        @server.finish(answer, @request.client_input)
       end
 
       def attempt

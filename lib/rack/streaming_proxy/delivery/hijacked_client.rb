@@ -53,10 +53,11 @@ module Rack
         #
         # @param status [Integer]
         # @param headers [Hash]
-        # @param pieces [#each]
+        # @param pieces [Fetch::Pieces]
         def stream(status, headers, pieces)
-          framing = framing(headers)
+          framing = Framing.of(pieces.length, @server)
           chunked = framing == :chunks
+          headers = { **headers, **length_of(pieces) }
           begin_with(RawResponse.head(status, headers.merge(Framing.last(framing))))
           pieces.each { |piece| write(chunked ? Framing.chunk(piece) : piece) }
           whole = true
@@ -64,6 +65,9 @@ module Rack
         ensure
           close(cut: !whole) if begun?
         end
+
+        # @return [Boolean] whether an answer that is here has not ended yet
+        def streams? = false
 
         # Writes bytes as they are; may block for as long as `send_timeout` allows.
         #
@@ -128,6 +132,10 @@ module Rack
 
         def framing(headers)
           Framing.of(headers[RackHeaders.spelled("content-length")], @server)
+        end
+
+        def length_of(pieces)
+          pieces.length ? { RackHeaders.spelled("content-length") => pieces.length.to_s } : {}
         end
 
         # Behind what has been written here.

@@ -56,6 +56,16 @@ module Rack
           answer
         end
 
+        # For what breaks off behind its head. What on_error raises is logged.
+        #
+        # @param error [StandardError, ScriptError]
+        def tell_error(error)
+          @callbacks[:on_error]&.call(error, responder)
+        rescue StandardError, ScriptError => e
+          @client.close(cut: true) if @client.begun?
+          @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
+        end
+
         private
 
         def responder
@@ -80,7 +90,9 @@ module Rack
 
         def taken_over
           status = responder.status
-          @instrumentation.finish(status, @session.report, complete: !status.nil?) if @session.close
+          return unless @session.close && !@client.streams?
+
+          @instrumentation.finish(status, @session.report, complete: !status.nil?)
           nil
         end
 
@@ -101,13 +113,6 @@ module Rack
         def stop_client(error)
           begun = @client.begun?
           @client.close(cut: begun) if begun || error.is_a?(ClientGone)
-        end
-
-        def tell_error(error)
-          @callbacks[:on_error]&.call(error, responder)
-        rescue StandardError, ScriptError => e
-          @client.close(cut: true) if @client.begun?
-          @instrumentation.warn("on_error failed: #{e.class}: #{e.message}")
         end
 
         # Who has a callback for errors and does not answer there gets rails-threaded-proxy's.

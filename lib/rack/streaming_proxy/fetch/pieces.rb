@@ -6,8 +6,6 @@ module Rack
       # What is rendered of an IO: as many bytes as are announced, also of a file that grows.
       # @api private
       class Pieces
-        include Enumerable
-
         SIZE = 64 * 1024
         private_constant :SIZE
 
@@ -18,34 +16,45 @@ module Rack
         def initialize(io)
           @io = io
           @length = Source.length_of(io)
+          @sent = 0
         end
 
-        # Reads on; may block.
+        # For what is read behind the callback, whose owner may have closed it: a descriptor of its
+        # own, where it is one.
+        #
+        # @return [self]
+        def keep
+          @io = @kept = @io.dup if @io.is_a?(::IO)
+          self
+        end
+
+        # Some bytes, as soon as there are any; may block.
+        #
+        # @return [String, nil] nil at the end
+        # @raise [Error] if there is less than was announced
+        def read
+          most = length ? [SIZE, length - @sent].min : SIZE
+          piece = most.positive? ? Source.new(@io).readpartial(most) : ""
+          @sent += piece.bytesize
+          piece unless piece.empty?
+        rescue EOFError
+          length && raise(Error, "what was rendered ended #{length - @sent} bytes before the " \
+                                 "#{length} that it had at first")
+        end
+
+        # Reads to the end; may block.
         #
         # @yieldparam piece [String]
-        # @raise [Error] if there is less than was announced
+        # @raise [Error] as {#read}
         def each
-          sent = 0
-          while (piece = piece_behind(sent))
-            sent += piece.bytesize
+          while (piece = read)
             yield piece
           end
-          refuse(length - sent) if length && sent < length
         end
 
-        private
-
-        def piece_behind(sent)
-          most = length ? [SIZE, length - sent].min : SIZE
-          piece = @io.read(most) if most.positive?
-          return if piece.nil? || piece.empty?
-
-          length ? piece.byteslice(0, most) : piece
-        end
-
-        def refuse(left)
-          raise Error, "what was rendered ended #{left} bytes before the #{length} that it had " \
-                       "at first"
+        # Frees what {#keep} has made.
+        def close
+          @kept&.close
         end
       end
     end

@@ -6,6 +6,17 @@ module Rack
       # The client of a server that hands no socket over: what is answered becomes Rack's triplet.
       # @api private
       class RackClient
+        # @param session [Session]
+        # @param server [Server::Generic]
+        # @param instrumentation [Instrumentation]
+        # @param on_error [#call] gets the error if what is rendered breaks off
+        def initialize(session, server, instrumentation, on_error)
+          @session = session
+          @server = server
+          @instrumentation = instrumentation
+          @on_error = on_error
+        end
+
         # What nobody has answered is not to look like an answer.
         #
         # @return [Array(Integer, Hash, #each)]
@@ -14,19 +25,26 @@ module Rack
         # @param answer [Array(Integer, Hash, #each)]
         def answer(answer)
           status, headers, body = answer
-          shaped = RackHeaders.from(headers.flat_map { |name, values| pairs(name, values) }, nil)
-          @triplet = [status, shaped, body]
+          @triplet = [status, RackHeaders.from(fields(headers), nil), body]
           close
         end
 
-        # Reads all of it now: behind the callback its owner may close it.
+        # The server reads it, behind the callback.
         #
         # @param status [Integer]
         # @param headers [Hash]
         # @param pieces [Pieces]
         def stream(status, headers, pieces)
-          answer([status, headers, [pieces.to_a.join]])
+          head = [status, fields(headers), pieces.length, true]
+          source = Rendered.new(pieces, @session)
+          response = StreamingProxy::Response.new(head, source, @server, @instrumentation)
+          response.on_error = @on_error
+          @triplet = response.to_a
+          close
         end
+
+        # @return [Boolean] whether the answer has not ended yet
+        def streams? = @triplet&.last.is_a?(Body)
 
         # @raise [Error]
         def write(_data)
@@ -46,8 +64,10 @@ module Rack
 
         private
 
-        def pairs(name, values)
-          Array(values).map { |value| [name.downcase, value] }
+        def fields(headers)
+          headers.flat_map do |name, values|
+            Array(values).map { |value| [name.downcase, value] }
+          end
         end
       end
     end

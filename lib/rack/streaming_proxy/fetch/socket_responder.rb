@@ -105,19 +105,13 @@ module Rack
         end
 
         def answer(headers, body)
-          return stream(headers, body) if body.respond_to?(:read) && !without_body?
+          return @client.stream(@status, headers, Pieces.new(body)) if
+            body.respond_to?(:read) && !without_body?
 
           text = body.respond_to?(:read) ? "" : body.to_s
           length = RackHeaders.spelled("content-length")
           headers[length] = text.bytesize.to_s unless without_length?(body)
           @client.answer([@status, headers, without_body? ? [] : [text]])
-        end
-
-        def stream(headers, io)
-          pieces = Pieces.new(io)
-          length = pieces.length
-          headers[RackHeaders.spelled("content-length")] = length.to_s if length
-          @client.stream(@status, headers, pieces)
         end
 
         def without_body? = @bodiless || RackHeaders.bodiless?(@status)
