@@ -171,6 +171,17 @@ RSpec.describe "Upgrade through Puma" do
     expect(client.read_exactly(25)).to eq("from upstream from client")
   end
 
+  it "gets no page of Puma's for what is raised behind it" do
+    above = "use Class.new { def initialize(app) = @app = app; " \
+            'def call(env) = @app.call(env).then { env["HTTP_UPGRADE"] ? raise("late") : _1 } }'
+    @server = start_puma(RackupText.proxy_to_ports(above:), threads: 1)
+    client = tunnel(echoing)
+    connect(@server).tap { |other| other.get("/__pid") }.read_response
+    client.write("x")
+    client.io.close_write
+    expect(client.read_to_end).to eq(["x", :fin])
+  end
+
   it "may expect 100 Continue, which comes first", id: "WS9" do
     @server = start_puma(RackupText.proxy_to_ports)
     client = upgrade(echoing, { "Expect" => "100-continue" })

@@ -61,8 +61,9 @@ module Rack
       # What the client still sends of an upload somebody has to read: then the engine has no part.
       def take_socket(told)
         socket, = @server.hijack
-        @client = Delivery::HijackedClient.new(socket, @server, @settings,
-                                               engine: @session.uploaded?, waits: false)
+        engine = @session.uploaded?
+        socket = @server.detach(socket) if engine
+        @client = Delivery::HijackedClient.new(socket, @server, @settings, engine:, waits: false)
         told&.call(@client)
       end
 

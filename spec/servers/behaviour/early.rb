@@ -15,17 +15,30 @@ RSpec.shared_examples "early" do |profile|
     end
   RUBY
 
+  raising = <<~'RUBY'
+    raising = Class.new do
+      def initialize(app) = @app = app
+
+      # As a rack-timeout does, or a server that forces its threads to end.
+      def call(env)
+        answer = @app.call(env)
+        env["PATH_INFO"].end_with?("/raising") ? raise("behind") : answer
+      end
+    end
+    use raising
+  RUBY
+
   once do
     @go = EventQueue.new("sign to answer")
     @upstream = start_upstream { |connection| answer_by_path(connection) }
-    rackup = profile.delivering(:early).rackup(below: fetching)
+    rackup = profile.delivering(:early).rackup(above: raising, below: fetching)
     @server = start_server(profile.kind, rackup, **profile.server.single)
   end
 
   def answer_by_path(connection)
     request = connection.read_request
     case request.head.target
-    when "/held" then connection.respond(200, {}, @go.pop(within: 30))
+    when "/held", "/raising" then connection.respond(200, {}, @go.pop(within: 30))
     when "/sent" then connection.respond(200, {}, request.body)
     when "/cut" then connection.begin_chunked && connection.chunk("first")
     end
@@ -54,6 +67,15 @@ RSpec.shared_examples "early" do |profile|
           3.times { @go << "late" }
           seen = clients.map { |client| outcome(client) }
           expect(seen).to all(have_attributes(status: 200, body: "late", whole: true))
+        end
+
+        it "get no page of the server's for what is raised behind them", feature: :hijack do
+          client = early(way, "/raising", "GET", { "Connection" => "close" })
+          @upstream.wait_for_request
+          expect(own_answer).to match(/\A\d+\z/)
+          @go << "late"
+          expect(outcome(client)).to have_attributes(status: 200, body: "late", whole: true)
+          expect(client.read_to_end.first).to eq("")
         end
       else
         it "are ordinary ones", feature: :hijack do

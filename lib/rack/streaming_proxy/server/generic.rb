@@ -126,6 +126,19 @@ module Rack
           [hijacked_socket(socket), hijacked_bytes]
         end
 
+        # Has the socket out of the server's reach, for the time that it waits for its answer: what
+        # is raised outside meanwhile the server would answer with an error page, on this socket.
+        #
+        # @param socket [IO] that {#hijack} has given
+        # @return [IO] the same connection
+        def detach(socket)
+          return socket unless socket.is_a?(::BasicSocket)
+
+          socket.dup.tap { socket.close }
+        rescue SystemCallError, IOError
+          socket # No descriptor is left; or it is closed.
+        end
+
         # Closes what has been handed over; the engine has a duplicate.
         #
         # @param socket [#close]
