@@ -54,11 +54,7 @@ module Rack
         # In a thread, for Ruby's Logger would swallow what a signal raises in the main one, and a
         # logger that blocks must not keep the process.
         def log(open, message)
-          logging = Thread.new do
-            Log.new(open.first.settings.logger).info(message)
-          rescue StandardError => e
-            warn "#{Log::PREFIX} the logger failed: #{e.class}: #{e.message}"
-          end
+          logging = Thread.new { Log.new(open.first.settings.logger).info(message) }
           logging.name = "rsp-shutdown"
           logging.join(REPORTS)
         end
