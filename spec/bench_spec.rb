@@ -5,6 +5,7 @@ require "rbconfig"
 # That each benchmark runs, with tiny numbers; what it measures is not judged here.
 RSpec.describe "The benchmarks", matrix: false do
   {
+    "aborts" => /^tunnels, the upstream leaves: +40: [+-]\d+ descriptors, [+-]\d+ threads/,
     "auto" => /^1024 +\d+ us, CPU +\d+ us/,
     "bulk" => /^:hijack +\d+\.\d+ s of CPU/,
     "slow_streams" => /^20 stalled clients: -?\d+\.\d KiB each.*\nafter them/

@@ -3,6 +3,8 @@
 # What responses cost that the engine writes, and what there may be of them. bench/slow_streams has
 # the same with 2,000.
 RSpec.describe "Responses that the engine writes" do
+  include ServerCounts
+
   # Sends one chunk, and the rest when it is told to.
   def waiting_upstream(release = EventQueue.new("release"))
     start_upstream do |connection|
@@ -50,28 +52,6 @@ RSpec.describe "Responses that the engine writes" do
     end
   end
 
-  def soon(&block)
-    expect(Deadline.new(Deadline::SECONDS).poll(every: 0.05, &block)).to be_truthy
-  end
-
-  def settle(server)
-    soon { server.stats.values_at(:exchanges, :streams, :connections).sum.zero? }
-  end
-
-  # @return [Hash] what may not grow
-  def counts(server)
-    server.stats.slice(:exchanges, :streams, :connections, :tasks)
-          .merge(fds: server.fds, threads: server.threads)
-  end
-
-  # One client that leaves at some moment.
-  def abort_one(server, number)
-    client = RawClient.new(server.address)
-    client.get
-    client.read_some if number % 3 > 0
-    number.even? ? client.close : client.reset
-  end
-
   # The value when it has been the same for half a second.
   def settled_value
     value = same_since = nil
@@ -109,21 +89,6 @@ RSpec.describe "Responses that the engine writes" do
       flood.call(200)
       settled_value { server.stats[:bytes_down] }
       expect((server.rss - before) / 200).to be <= 64
-    end
-
-    it "leave nothing behind when their clients leave, whatever the upstream does" do
-      [silent_upstream, flooding_upstream].each do |upstream|
-        server = start_proxy(upstream)
-        20.times { |number| abort_one(server, number) }
-        settle(server)
-        before = counts(server)
-        200.times { |number| abort_one(server, number) }
-        settle(server)
-        soon { counts(server).all? { |name, count| count <= before.fetch(name) } }
-        soon { upstream.connections.all?(&:closed?) }
-        stats = server.stats
-        expect(stats).to include(errors: {}, abandoned: stats[:started])
-      end
     end
   end
 

@@ -5,14 +5,20 @@ require "socket"
 module Bench
   # The upstream of the benchmarks, in a process of its own. /bytes/N answers with N bytes of a
   # pattern; /events sends one event a second to all who asked for it, without end; /flood sends as
-  # much as is taken, without end.
+  # much as is taken, without end. /silent sends nothing, /gone resets without a head, /cut in
+  # mid-body; /tunnel changes protocols and echoes, /tunnel/cut resets the tunnel instead.
   class Upstream
     BLOCK = Random.new(1).bytes(1 << 20).freeze
     EVENT = "1c\r\ndata: #{"x" * 20}\n\n\r\n".freeze
     STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" \
              "Transfer-Encoding: chunked\r\n\r\n"
     FLOOD = "10000\r\n#{BLOCK.byteslice(0, 0x10000)}\r\n".freeze
-    private_constant :EVENT, :STREAM, :FLOOD
+    SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
+             "Upgrade: websocket\r\n\r\n"
+    ENDS = { "/silent" => [:echo, ""], "/gone" => [:reset, ""],
+             "/cut" => [:reset, STREAM + FLOOD],
+             "/tunnel" => [:echo, SWITCH], "/tunnel/cut" => [:reset, SWITCH] }.freeze
+    private_constant :EVENT, :STREAM, :FLOOD, :SWITCH, :ENDS
 
     # @param size [Integer]
     # @yieldparam part [String] of what /bytes/SIZE answers
@@ -51,6 +57,7 @@ module Bench
         case target
         when "/events" then break stream(socket)
         when "/flood" then flood(socket)
+        when *ENDS.keys then break __send__(*ENDS.fetch(target), socket)
         else answer(socket, target[%r{\A/bytes/(\d+)\z}, 1].to_i)
         end
       end
@@ -80,6 +87,19 @@ module Bench
     def flood(socket)
       socket.write(STREAM)
       loop { socket.write(FLOOD) }
+    end
+
+    # Echoes until the other side ends.
+    def echo(head, socket)
+      socket.write(head)
+      IO.copy_stream(socket, socket)
+      socket.close
+    end
+
+    def reset(bytes, socket)
+      socket.write(bytes)
+      socket.setsockopt(Socket::SOL_SOCKET, Socket::SO_LINGER, [1, 0].pack("ii"))
+      socket.close
     end
 
     # No thread for each listener.
