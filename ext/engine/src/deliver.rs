@@ -79,6 +79,7 @@ impl Delivery {
         };
         let socket =
             ClientSocket::new(self.socket).map_err(|err| lost(upstream, &err.to_string()))?;
+        socket.hold_little(true);
         if framing == BodyFraming::End {
             socket.reset_on_close(true);
         }
@@ -132,6 +133,9 @@ impl Client<'_> {
             let (sent, waiting) = self.send_some(socket, &mut parts, began).await?;
             let kept_up = self.pace.took(sent, waiting.elapsed());
             self.kept_up(kept_up)?;
+        }
+        if self.pace.proves() {
+            socket.hold_little(false);
         }
         Ok(())
     }

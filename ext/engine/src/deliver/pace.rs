@@ -9,13 +9,13 @@ use tokio::time::Instant;
 /// first buffer: what fills that one makes it grow.
 const LITTLE: usize = 8 * 1024 - 1;
 /// The same for a fast one; of larger pieces fewer are needed.
-const MUCH: usize = 128 * 1024 - 1;
-/// More than systems hold for a client that does not read.
-const PROOF: u64 = 8 << 20;
+const MUCH: usize = 64 * 1024 - 1;
+/// More than systems hold for a client that does not read, while the server's holds little
+/// that is unsent.
+const PROOF: u64 = 512 << 10;
 /// How long a fast client may let wait what is written to it.
 const PROMPT: Duration = Duration::from_millis(50);
-/// What it has to take promptly once it did not: more than a system takes at once when there is room
-/// again.
+/// The same for one that has proven so and then let something wait: both systems hold more by then.
 const AGAIN: u64 = 2 << 20;
 /// What the rate is averaged over: time in which something waits to be written.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -26,6 +26,8 @@ pub(super) struct Pace {
     min_rate: Option<u64>,
     /// Bytes that it has taken, as far as they prove that it reads and does so at once.
     promptly: u64,
+    /// Whether they have done so once.
+    proven: bool,
     /// Time and bytes of the window so far.
     waited: Duration,
     taken: u64,
@@ -34,21 +36,28 @@ pub(super) struct Pace {
 impl Pace {
     /// `min_rate`: bytes a second.
     pub(super) fn new(min_rate: Option<u64>) -> Self {
-        Pace { min_rate, promptly: 0, waited: Duration::ZERO, taken: 0 }
+        Pace { min_rate, promptly: 0, proven: false, waited: Duration::ZERO, taken: 0 }
     }
 
     /// Bytes to hold at once.
     pub(super) fn piece(&self) -> usize {
-        if self.promptly >= PROOF { MUCH } else { LITTLE }
+        if self.promptly >= self.proof() { MUCH } else { LITTLE }
+    }
+
+    fn proof(&self) -> u64 {
+        if self.proven { AGAIN } else { PROOF }
+    }
+
+    /// True once, when the client has proven to be fast: then the system may take more for it.
+    pub(super) fn proves(&mut self) -> bool {
+        let proves = !self.proven && self.promptly >= PROOF;
+        self.proven |= proves;
+        proves
     }
 
     /// Some bytes have waited for so long, and were taken. False if that is below the rate.
     pub(super) fn took(&mut self, bytes: usize, waited: Duration) -> bool {
-        self.promptly = if waited > PROMPT {
-            self.promptly.min(PROOF - AGAIN)
-        } else {
-            self.promptly + bytes as u64
-        };
+        self.promptly = if waited > PROMPT { 0 } else { self.promptly + bytes as u64 };
         self.taken += bytes as u64;
         self.waited(waited)
     }
@@ -80,14 +89,23 @@ mod tests {
     fn much_is_held_only_for_who_has_proven_to_read_and_goes_on_with_it() {
         let mut pace = Pace::new(None);
         assert!(pace.took(PROOF as usize - 1, AT_ONCE));
-        assert_eq!(pace.piece(), LITTLE);
+        assert_eq!((pace.piece(), pace.proves()), (LITTLE, false));
         assert!(pace.took(1, PROMPT));
-        assert_eq!(pace.piece(), MUCH);
+        assert_eq!((pace.piece(), pace.proves(), pace.proves()), (MUCH, true, false));
         assert!(pace.took(MUCH, SECOND));
         assert!(pace.took(AGAIN as usize - 1, AT_ONCE));
-        assert_eq!(pace.piece(), LITTLE);
+        assert_eq!(pace.piece(), LITTLE, "its system may hold more by now");
         assert!(pace.took(1, AT_ONCE));
-        assert_eq!(pace.piece(), MUCH);
+        assert_eq!((pace.piece(), pace.proves()), (MUCH, false));
+    }
+
+    #[test]
+    fn who_lets_wait_before_the_proof_begins_anew() {
+        let mut pace = Pace::new(None);
+        assert!(pace.took(PROOF as usize - 1, AT_ONCE));
+        assert!(pace.took(1, SECOND));
+        assert!(pace.took(PROOF as usize - 1, AT_ONCE));
+        assert_eq!((pace.piece(), pace.proves()), (LITTLE, false));
     }
 
     #[test]

@@ -18,6 +18,10 @@ use tokio::io::unix::AsyncFd;
 use crate::fd;
 use crate::inherited::Noted;
 
+/// Bytes that the system holds of what is written beside those that are under way: enough to keep a
+/// connection busy until more are written.
+#[cfg(target_os = "linux")]
+pub(super) const UNSENT: u32 = 128 * 1024;
 /// Parts that are written at once.
 const PARTS: usize = 16;
 /// Bytes that are read and dropped at once.
@@ -38,6 +42,15 @@ impl ClientSocket {
     pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = fd::registered(socket, Interest::READABLE | Interest::WRITABLE)?;
         Ok(ClientSocket { _noted: Noted::new(socket.get_ref().as_fd()), socket })
+    }
+
+    /// Whether the system takes only a little for a client that does not read, which would tell
+    /// nothing of the client.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "nothing is set"))]
+    pub(super) fn hold_little(&self, little: bool) {
+        // None is a limit of the system's own. A Unix socket holds little anyway.
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(if little { UNSENT } else { 0 });
     }
 
     /// Writes some of the parts as soon as there is room, and takes from them what is
