@@ -14,7 +14,8 @@ module Rack
   module StreamingProxy
     # A request of the application's own, whose response goes to its client past the application,
     # with callbacks on the way: what {Controller#proxy_fetch} does. Nothing is sent before all
-    # arguments are known to be right.
+    # arguments are known to be right. What the callbacks get is public: {Callbacks},
+    # {ClientResponse}, {SocketResponder}.
     # @api private
     class Fetch
       # What is sent, where nothing else is said.
