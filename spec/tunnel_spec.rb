@@ -171,6 +171,12 @@ RSpec.describe "Upgrade through Puma" do
     expect(client.read_exactly(25)).to eq("from upstream from client")
   end
 
+  it "loses no byte behind a length of 0", id: "WS3" do
+    @server = start_puma(RackupText.proxy_to_ports)
+    client = tunnel(echoing, { "Content-Length" => "0" }, early: "early")
+    expect(client.read_exactly(5)).to eq("early")
+  end
+
   it "gets no page of Puma's for what is raised behind it" do
     above = "use Class.new { def initialize(app) = @app = app; " \
             'def call(env) = @app.call(env).then { env["HTTP_UPGRADE"] ? raise("late") : _1 } }'

@@ -32,6 +32,8 @@ RSpec.describe "Falcon" do
   next unless profile.installed?
 
   describe "adaptation" do
+    include Tunnels
+
     once { @server = start_server(:falcon, RackupText.proxy_to_ports) }
 
     { "with a length" => [{ "Content-Length" => "60000" }, "a piece"],
@@ -48,6 +50,15 @@ RSpec.describe "Falcon" do
           expect(client.read_response).to have_attributes(status: 403, body: "no")
         end
       end
+
+    { "Content-Length" => "4", "Transfer-Encoding" => "chunked" }.each do |name, value|
+      it "refuses an upgrade with a body, of which Falcon gives no end: #{name}" do
+        upstream = serving { [200, {}, ""] }
+        client = upgrade(upstream, { name => value }, verb: "POST", early: "body")
+        expect(client.read_response.status).to eq(400)
+        expect(upstream.requests).to eq([])
+      end
+    end
 
     # @return [Integer] Ruby's threads in the server
     def threads

@@ -13,8 +13,12 @@ module Rack
         # @return [Boolean] whether this server gave it
         def self.serves?(env) = env.key?("protocol.http.request")
 
-        # @return [String, nil] an input that cannot be rewound leaves nothing to send
+        # An input that cannot be rewound leaves nothing to send.
+        #
+        # @return [String, nil]
         def fault
+          return "upgrade has a body, whose end Falcon does not tell" if upgrades_with_body?
+
           read = undeclared_body && !@env["CONTENT_LENGTH"] && unwrapped(input).closed?
           "body has been read before" if read && !@env["rack.request.form_vars"]
         end
@@ -86,6 +90,11 @@ module Rack
         private
 
         def request = @env["protocol.http.request"]
+
+        def upgrades_with_body?
+          request.protocol && (@env.key?("HTTP_TRANSFER_ENCODING") ||
+                               @env["HTTP_CONTENT_LENGTH"].to_i.positive?)
+        end
 
         def hijacked_bytes = @hijacked.instance_variable_get(:@read_buffer).to_s.b
 

@@ -97,9 +97,13 @@ module Rack
 
         private
 
-        # Of a request without a body, Puma keeps what follows for the next one.
+        # Of a request without a body, Puma keeps what follows for the next one; behind
+        # `Content-Length: 0` Puma 5 takes it for the body.
         def hijacked_bytes
-          client.instance_variable_get(:@buffer).to_s.b
+          kept = client.instance_variable_get(:@buffer)
+          body = unwrapped(input)
+          kept ||= body.string if body.is_a?(::StringIO) && @env["CONTENT_LENGTH"].to_i.zero?
+          kept.to_s.b
         end
 
         # Puma 5 has it in HTTP_VERSION, where a client's header "Version" may join it, for its
