@@ -7,9 +7,12 @@
 require "logger"
 require "rack/mock"
 require "rack/streaming_proxy"
+require_relative "hand_overs"
 
 # Each public method is a kind; what it returns must be true.
 class Exchanges
+  include HandOvers
+
   # An input that cannot be rewound and whose length nobody knows.
   Pieces = Struct.new(:pieces) do
     def read(_size = nil, _buffer = nil) = pieces.shift
@@ -160,7 +163,8 @@ end
 require "English"
 upstream, *names = ARGV
 exchanges = Exchanges.new(upstream)
-names = Exchanges.public_instance_methods(false) if names.empty?
+kinds = [Exchanges, HandOvers].flat_map { |one| one.public_instance_methods(false) }
+names = kinds if names.empty?
 # With what has been loaded grown old, 1 looks at what is young at every allocation: at all of it,
 # as `true` does, would take minutes.
 4.times { GC.start }

@@ -4,7 +4,9 @@
 # allocation.
 RSpec.describe "Under GC.stress" do
   script = File.join(RubyProcess::ROOT, "dev/memcheck/exchanges.rb")
-  kinds = File.read(script)[/^class Exchanges$.*?^  private$/m].scan(/^  def (?!initialize)(\w+)/)
+  kinds = [script, script.sub("exchanges", "hand_overs")].flat_map do |file|
+    File.read(file)[/^(?:class|module) \w+$.*?^  private$/m].scan(/^  def (?!initialize)(\w+)/)
+  end
 
   let(:upstream) { keep BorderUpstream.start }
 

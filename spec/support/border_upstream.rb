@@ -10,7 +10,9 @@ module BorderUpstream
                    "1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n",
     "/hints" => "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" \
                 "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhinted",
-    "/garbage" => "garbage\r\n\r\n"
+    "/garbage" => "garbage\r\n\r\n",
+    "/tunnel" => "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n" \
+                 "Upgrade: websocket\r\n\r\nglued"
   }.freeze
 
   module_function
@@ -24,7 +26,7 @@ module BorderUpstream
 
   def answer(connection, request)
     path = request.head.target
-    return connection.write(RAW[path]) if RAW.key?(path)
+    return connection.write(RAW[path]) && follow(connection, path) if RAW.key?(path)
     return connection.respond(*SOUND[path]) if SOUND.key?(path)
 
     case path
@@ -33,6 +35,11 @@ module BorderUpstream
     when "/chunks" then in_chunks(connection)
     else leave(connection, path)
     end
+  end
+
+  # A tunnel sends back what comes.
+  def follow(connection, path)
+    loop { connection.write(connection.read_some(within: 120)) } if path == "/tunnel"
   end
 
   def echo(connection, request)
