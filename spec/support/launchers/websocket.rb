@@ -101,12 +101,12 @@ class Connection
     end
   end
 
-  # Older drivers take seconds to send the largest, by way of Arrays.
+  # Older drivers give binary data as an Array, and take seconds to send the largest.
   def echo(data)
-    text = data.is_a?(String)
-    return text ? @driver.text(data) : @driver.binary(data) if data.size <= 1 << 20
+    text = data.is_a?(String) && data.encoding == Encoding::UTF_8
+    data = data.pack("C*") if data.is_a?(Array)
+    return text ? @driver.text(data) : @driver.binary(data.bytes) if data.bytesize <= 1 << 20
 
-    data = data.pack("C*") unless text
     @io.write([text ? 0x81 : 0x82, 127, data.bytesize].pack("CCQ>"), data)
   end
 
