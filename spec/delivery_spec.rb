@@ -242,7 +242,7 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the delivery to a hijacked sock
     end
 
     it "asks for no full hijack, which would lose what middleware outside adds" do
-      env = { "protocol.http.request" => Struct.new(:body, :connection).new(nil, nil) }
+      env = { "protocol.http.request" => Struct.new(:body, :protocol, :connection).new }
       upstream = serving { "#{chunked}4\r\ntext\r\n0\r\n\r\n" }
       expect(read(answer_offered(hijacking(upstream, delivery: :auto), env).last)).to eq("text")
     end
