@@ -245,6 +245,8 @@ RSpec.describe ThreadedProxy do
       expect(options("CONTENT_LENGTH" => "5", "CONTENT_TYPE" => "application/json"))
         .to eq(headers: { "content-length" => "5", "Content-Type" => "application/json" },
                body: :stream)
+      expect(options("CONTENT_LENGTH" => "5"))
+        .to eq(headers: { "content-length" => "5" }, body: :stream)
     end
 
     it "raises where that is not known" do
