@@ -5,10 +5,28 @@
 RSpec.shared_examples "early" do |profile|
   fetching = <<~'RUBY'
     map("/fetch") do
+      rendering = {
+        "piped" => lambda do |responder|
+          reader, writer = IO.pipe
+          writer << "rendered"
+          writer.close
+          responder.render(body: reader)
+          reader.close
+        end,
+        "shrunk" => lambda do |responder|
+          io = StringIO.new("short")
+          def io.size = 9
+          responder.render(body: io)
+        end
+      }
       fetch = lambda do |env|
-        url = "http://127.0.0.1:#{env["PATH_INFO"][1..]}"
+        url = "http://127.0.0.1:#{env["PATH_INFO"][1..]}?#{env["QUERY_STRING"]}".chomp("?")
         sent = { method: env["REQUEST_METHOD"], body: (:rack if env["REQUEST_METHOD"] == "POST") }
-        seen = proc { |config| config.on_headers { |response| response["x-seen"] = "yes" } }
+        seen = proc do |config|
+          config.on_headers { |response| response["x-seen"] = "yes" }
+          rendered = rendering[url[/(?<=sent\?).*/]]
+          config.on_response { |_, responder| rendered.call(responder) } if rendered
+        end
         Rack::StreamingProxy::Fetch.new(url, env, **sent, &seen).call || [200, {}, []]
       end
       run fetch
@@ -39,7 +57,7 @@ RSpec.shared_examples "early" do |profile|
     request = connection.read_request
     case request.head.target
     when "/held", "/raising" then connection.respond(200, {}, @go.pop(within: 30))
-    when "/sent" then connection.respond(200, {}, request.body)
+    when %r{\A/sent} then connection.respond(200, {}, request.body)
     when "/cut" then connection.begin_chunked && connection.chunk("first")
     end
   end
@@ -99,6 +117,12 @@ RSpec.shared_examples "early" do |profile|
         expect(outcome(early(way, "/gone"))).to have_attributes(status: 502, whole: true)
       end
     end
+  end
+
+  it "sends what an application renders of an IO, and shows that one was cut short", id: "ST2" do
+    seen = outcome(early("/fetch", "/sent?piped"))
+    expect(seen).to have_attributes(status: 200, body: "rendered", whole: true)
+    expect(outcome(early("/fetch", "/sent?shrunk")).whole).to be_falsey
   end
 
   after(:context) do
