@@ -13,7 +13,7 @@ class ServerSignal
   #   have that clients keep (:drain)
   # @param seen [Regexp, nil] what the server then writes
   # @param loses [Symbol, nil] :responses if those under way may be cut; :unanswered if requests may
-  #   go without a response that has not begun; :interrupted if, besides, one response may be cut
+  #   go without a response that has not begun
   # @param options [Hash] of the server's process
   def initialize(sending, effect, seen: nil, loses: nil, **options)
     raise ArgumentError, "the effect #{effect.inspect}" unless EFFECTS.include?(effect)
@@ -30,11 +30,7 @@ class ServerSignal
   end
 
   def drops?
-    %i[unanswered interrupted].include?(@loses)
-  end
-
-  def interrupts?
-    @loses == :interrupted
+    @loses == :unanswered
   end
 
   # Sends it.

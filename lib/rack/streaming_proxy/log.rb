@@ -86,9 +86,12 @@ module Rack
         name.match?(URL) ? value.gsub(USER, "//").sub(/\?.*/n, "?#{FILTERED}") : value
       end
 
+      # Logger rescues what is raised while it writes, an interrupt or a timeout of the thread, too.
       def write(level, message)
         line = "#{PREFIX} #{message}".dup.force_encoding("UTF-8").scrub("?")
-        @logger.public_send(level, line.gsub(/[[:cntrl:]]+/, " "))
+        Thread.handle_interrupt(Exception => :never) do
+          @logger.public_send(level, line.gsub(/[[:cntrl:]]+/, " "))
+        end
       end
 
       def facts(payload, seconds)

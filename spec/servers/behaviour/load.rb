@@ -18,17 +18,11 @@ RSpec.shared_examples "load" do |profile|
     expect(losses(signal)).to signal.cuts? ? include(["events", :cut]) : eq([])
   end
 
-  # Those without an answer, of which the upstream has heard, and that the signal does not excuse.
+  # Those without an answer, of which the upstream has heard.
   def losses(signal)
-    lost = @load.exchanges.select { |one| !one.served? && @answers.came.key?(one.number) }
-    lost.reject! { |one| refused_as_kept?(one) }
-    without_excused(signal, lost).map { |one| [one.kind, one.came] }
-  end
-
-  def without_excused(signal, lost)
-    lost = lost.reject { |one| one.came == :nothing } if signal.drops?
-    lost.delete(lost.find { |one| one.came == :cut }) if signal.interrupts?
-    lost
+    lost = @load.exchanges.reject { |one| one.served? || !@answers.came.key?(one.number) }
+    lost.reject! { |one| one.came == :nothing } if signal.drops?
+    lost.reject { |one| refused_as_kept?(one) }.map { |one| [one.kind, one.came] }
   end
 
   # Puma since 6, when it ends, may close a kept connection, or answer 500, though it has just
