@@ -116,7 +116,8 @@ RSpec.describe "Five hundred cut connections" do
     expect(Deadline.new(10).poll { Dir.children("/proc/self/fd").size <= before + 8 }).to be(true)
   end
 
-  it "hold nothing of the bodies that nobody reads, before any garbage collection" do
+  it "hold nothing of the bodies that nobody reads, before any garbage collection",
+     time_limit: 120 do
     block = "x" * (1 << 20)
     upstream = start_upstream do |connection|
       connection.read_head
@@ -124,7 +125,7 @@ RSpec.describe "Five hundred cut connections" do
       4.times { connection.chunk(block) }
       connection.wait_for_end(within: 10)
     end
-    result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => upstream.url })
+    result = RubyScript.run(<<~RUBY, env: { "UPSTREAM" => upstream.url }, within: 90)
       require "rack/mock"
       app = Rack::StreamingProxy::Proxy.new(proc {}, logger: Logger.new(nil)) do
         ENV.fetch("UPSTREAM")

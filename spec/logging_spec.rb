@@ -32,6 +32,15 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and its log" do
     expect(line).to match(/\b1 attempt|attempts?[=: ]+1\b/i)
   end
 
+  it "loses no exception that another thread raises in this one meanwhile" do
+    thread = Thread.current
+    device = Object.new
+    device.define_singleton_method(:write) { |_| Thread.new { thread.raise(Interrupt) }.join }
+    device.define_singleton_method(:close) { nil }
+    proxy = described_class.new(InnerApp, logger: Logger.new(device)) { url }
+    expect { proxy.call(env_for) }.to raise_error(Interrupt)
+  end
+
   it "writes the finish when the body has ended, not before" do
     _, _, body = described_class.new(InnerApp, logger:) { url }.call(env_for)
     expect(logger.lines.size).to eq(1)

@@ -103,6 +103,13 @@ RSpec.describe "Thin" do
       end
     end
 
+    # @return [Boolean] whether the proxy has, in a moment, given Thin all that came
+    def finished?
+      @server.output.wait_for(/Finishing proxy request/, within: 0.02)
+    rescue RawSocket::Expired
+      false
+    end
+
     lengths = { "unknown" => ["Transfer-Encoding: chunked", "4\r\nlast\r\n0\r\n\r\n"],
                 "known" => ["Content-Length: 9", "last"] }
 
@@ -122,6 +129,25 @@ RSpec.describe "Thin" do
         seen = outcome(client, begun: "first")
         expect([seen.body, seen.whole]).to eq(["first", false])
       end
+    end
+
+    it "shows that INT cut what Thin had still to send of a body of unknown length", id: "ST2" do
+      size = 12 << 20
+      client = ask(start_upstream do |connection|
+        connection.read_head
+        connection.begin_chunked
+        (size >> 16).times { connection.chunk("p" * 65_536) }
+        connection.end_chunked
+      end)
+      client.io.setsockopt(Socket::SOL_SOCKET, Socket::SO_RCVBUF, 65_536)
+      client.read_head
+      body = client.read_exactly(size / 2)
+      body << client.read_exactly(16_384) until finished?
+      @server.signal("INT")
+      @server.output.wait_for(/Stopping/)
+      seen = outcome(client, begun: body)
+      # Linux may have taken the last of it from Thin.
+      expect(seen.whole).to be(seen.body.bytesize == size)
     end
 
     it "takes no bytes behind a request for its body", id: "RQ5" do

@@ -31,7 +31,11 @@ module SuiteLimits
   end
 
   def left_children
-    Dir["/proc/self/task/*/children"].flat_map { |path| File.read(path).split }
+    Dir["/proc/self/task/*/children"].flat_map do |path|
+      File.read(path).split
+    rescue SystemCallError
+      [] # The thread has ended meanwhile.
+    end
   end
 
   # Threads that Ruby itself or the gem keep for the whole process are not the specs'.

@@ -94,10 +94,15 @@ module Rack
         name.match?(URL) ? value.gsub(USER, "//").sub(/\?.*/n, "?#{FILTERED}") : value
       end
 
-      # A logger that raises must neither change an answer nor hide that one was cut short.
+      # Logger rescues what is raised while it writes, an interrupt or a timeout of the thread, too.
       def write(level, message)
         line = "#{PREFIX} #{message}".dup.force_encoding("UTF-8").scrub("?")
-        @logger.public_send(level, line.gsub(/[[:cntrl:]]+/, " "))
+        Thread.handle_interrupt(Exception => :never) { put(level, line.gsub(/[[:cntrl:]]+/, " ")) }
+      end
+
+      # A logger that raises must neither change an answer nor hide that one was cut short.
+      def put(level, line)
+        @logger.public_send(level, line)
       rescue StandardError => e
         Kernel.warn "#{PREFIX} the logger failed: #{e.class}: #{e.message}"
       end

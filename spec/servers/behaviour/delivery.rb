@@ -32,7 +32,7 @@ RSpec.shared_examples "delivery" do |profile|
       streams = Array.new(10) { ask(upstream).tap(&:read_head) }
       5.times do
         expect(fetch_pid).to match(/\A\d+\z/)
-        expect(streams.map(&:read_chunk)).to eq(["tick"] * 10)
+        expect(streams.map(&:read_chunk)).to all(match(/\A(tick)+\z/))
       end
       streams.each(&:close)
       expect(Deadline.new(10).poll { @server.stats[:exchanges].zero? }).to be(true)

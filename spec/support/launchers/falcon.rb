@@ -20,7 +20,8 @@ Sync do |task|
                                    &Protocol::Rack::Adapter.new(application).method(:call))
   listening = bound.sockets.first.to_io.local_address.ip_port
   serving = task.async { server.run }
-  Signal.trap("TERM") { Thread.main.raise(Interrupt) }
+  # As async-container has it.
+  %w[INT TERM].each { |signal| Signal.trap(signal) { Thread.main.raise(Interrupt) } }
   puts "Listening on 127.0.0.1:#{listening}"
   $stdout.flush
   serving.wait

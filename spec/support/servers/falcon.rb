@@ -19,13 +19,6 @@ class ServerProcess
       pid
     end
 
-    # An interrupt that comes while a fiber writes is raised in it, and cuts its response short: it
-    # is sent when the process waits.
-    def signal(name, pid = self.pid)
-      Deadline.new(10).poll(every: 0.001) { !ProcessFacts.busy?(pid) }
-      super
-    end
-
     private
 
     def command(listen, rackup, _configuration)

@@ -171,10 +171,13 @@ module Rack
             ::EventMachine.add_timer(POLL_INTERVAL) { connected { once_below(bytes, &action) } }
           end
 
+          # Where the connection's end is the body's, a FIN must not come before the last byte.
           def finish(send_chunk)
             send_chunk.call(@last) if @last
-            let_go
-            ended(:complete)
+            once_below(@left ? ::Float::INFINITY : 0) do
+              let_go
+              ended(:complete)
+            end
           end
 
           # Thin would go on with a connection that the client wants to keep.
