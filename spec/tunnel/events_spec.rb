@@ -50,6 +50,21 @@ RSpec.describe Rack::StreamingProxy::Tunnel, "and what is told of it" do
     expect(logger.lines.grep(/moved no byte for 0.2 s \(tunnel_timeout\)/).size).to eq(1)
   end
 
+  it "tells of nothing moving for idle_timeout once one side has ended its direction", id: "WS4" do
+    left = EventQueue.new("the tunnel's end")
+    upstream = start_upstream do |connection|
+      connection.read_head
+      connection.write(Tunnels::SWITCH % "websocket")
+      left.pop
+    end
+    client = tunnel_in_process(proxy(upstream, idle_timeout: 0.2, timeout: 20))
+    client.io.close_write
+    expect(client.wait_for_end).not_to be_nil
+    expect(told).to include(complete: false, error: "Rack::StreamingProxy::TimeoutError")
+    expect(logger.lines.grep(/moved no byte for 0.2 s \(idle_timeout/).size).to eq(1)
+    left << true
+  end
+
   it "is an error of the request if the head is none" do
     upstream = start_upstream { |connection| connection.write("no head\r\n\r\n") }
     upgrade_in_process(proxy(upstream))

@@ -5,7 +5,7 @@
 //! the other direction goes on. Buffers live for as long as there is something in them: a tunnel
 //! that waits holds none.
 
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::deliver::lock;
@@ -57,6 +58,8 @@ pub struct Tunnel {
     pub early: Bytes,
     /// How long no byte may move in either direction.
     pub idle_timeout: Option<Duration>,
+    /// The same once one direction has ended: who is left may never hear or heed that.
+    pub half_closed_timeout: Option<Duration>,
     /// The upstream, for messages.
     pub upstream: String,
 }
@@ -69,6 +72,10 @@ struct Shared {
     write_failed: Arc<AtomicBool>,
     upstream: String,
     moved: Mutex<Instant>,
+    idle_timeout: Option<Duration>,
+    half_closed_timeout: Option<Duration>,
+    half_closed: AtomicBool,
+    ended: Notify,
 }
 
 /// How a direction ended that did not fail to be read: what it leads to may have been lost.
@@ -97,9 +104,18 @@ impl Tunnel {
     async fn connect(self, switched: Switched, drain: &Drain) -> Result<(), Failure> {
         let Switched { stream, write_failed, ledger, stats, connection, counted } = switched;
         let (reader, writer) = split(stream.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let Tunnel { socket, head, early, idle_timeout, upstream } = self;
-        let moved = Mutex::new(Instant::now());
-        let shared = Shared { ledger, stats, write_failed, upstream, moved };
+        let Tunnel { socket, head, early, idle_timeout, half_closed_timeout, upstream } = self;
+        let shared = Shared {
+            ledger,
+            stats,
+            write_failed,
+            upstream,
+            moved: Mutex::new(Instant::now()),
+            idle_timeout,
+            half_closed_timeout,
+            half_closed: AtomicBool::new(false),
+            ended: Notify::new(),
+        };
         let outcome = match ClientSocket::new(socket) {
             Ok(socket) => {
                 // What was cut short must not look whole, whatever ends it.
@@ -107,7 +123,7 @@ impl Tunnel {
                 let outcome = tokio::select! {
                     biased;
                     outcome = shared.pass_on(&socket, (reader, head), (writer, early)) => outcome,
-                    failure = shared.idle(idle_timeout) => Err(failure),
+                    failure = shared.idle() => Err(failure),
                     () = drain.over(Duration::ZERO) => Err(shared.cut()),
                 };
                 socket.reset_on_close(outcome.is_err());
@@ -128,8 +144,10 @@ impl Shared {
         (reader, head): (ReadHalf<Stream>, Bytes),
         (writer, early): (WriteHalf<Stream>, Bytes),
     ) -> Result<(), Failure> {
-        let (up, down) =
-            tokio::try_join!(self.up(socket, writer, early), self.down(socket, reader, head))?;
+        let (up, down) = tokio::try_join!(
+            self.to_its_end(self.up(socket, writer, early)),
+            self.to_its_end(self.down(socket, reader, head))
+        )?;
         down.and(up)
     }
 
@@ -206,19 +224,40 @@ impl Shared {
         *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Resolves when nothing has moved for so long.
-    async fn idle(&self, limit: Option<Duration>) -> Failure {
-        let Some(limit) = limit else { return pending().await };
+    async fn to_its_end<T>(&self, direction: impl Future<Output = T>) -> T {
+        let ended = direction.await;
+        self.half_closed.store(true, Ordering::Relaxed);
+        self.moved();
+        self.ended.notify_one();
+        ended
+    }
+
+    /// Resolves when nothing has moved for so long as may be.
+    async fn idle(&self) -> Failure {
         loop {
             let moved = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(due) = moved.checked_add(limit) else { return pending().await };
-            if due <= Instant::now() {
-                let seconds = limit.as_secs_f64();
-                let detail = format!("moved no byte for {seconds} s (tunnel_timeout)");
+            let limit = self.limit();
+            let due = limit.and_then(|(limit, _)| moved.checked_add(limit));
+            if let Some((limit, rule)) =
+                limit.filter(|_| due.is_some_and(|due| due <= Instant::now()))
+            {
+                let detail = format!("moved no byte for {} s ({rule})", limit.as_secs_f64());
                 return Failure::new(Kind::Timeout, Phase::Idle, &self.upstream, detail);
             }
-            sleep_until(due).await;
+            tokio::select! {
+                () = until(due) => {}
+                () = self.ended.notified() => {}
+            }
         }
+    }
+
+    /// How long nothing may move, and what says so.
+    fn limit(&self) -> Option<(Duration, &'static str)> {
+        let idle = self.idle_timeout.map(|limit| (limit, "tunnel_timeout"));
+        let half_closed = self.half_closed.load(Ordering::Relaxed);
+        let rule = "idle_timeout, for one side has ended its direction";
+        let other = self.half_closed_timeout.filter(|_| half_closed).map(|limit| (limit, rule));
+        idle.into_iter().chain(other).min()
     }
 
     /// No time would be enough for a tunnel to come to its end.
@@ -234,6 +273,13 @@ impl Shared {
 
     fn upstream_lost(&self, err: &io::Error) -> Failure {
         Failure::io(Kind::Protocol, Phase::Body, &self.upstream, "broke the tunnel off", err)
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
     }
 }
 

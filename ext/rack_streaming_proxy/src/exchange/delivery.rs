@@ -71,7 +71,7 @@ impl Exchange {
 
     /// Has the engine pass bytes on between the upstream, whose 101 has been read, and the socket of
     /// this descriptor, of which it takes a duplicate. `tunnel` is `[head, early, idle_timeout,
-    /// upstream]`, with `head` the bytes to write first, `early` what the client has sent behind its
+    /// half_closed_timeout, upstream]`, with `head` the bytes to write first, `early` what the client has sent behind its
     /// request, and seconds or nil; `Deliveries` tells of its end, by `id`. False, and nothing happens,
     /// if there is no descriptor.
     pub(super) fn tunnel(
@@ -89,7 +89,8 @@ impl Exchange {
                 head: tunnel.entry::<RString>(0)?.to_bytes(),
                 early: tunnel.entry::<RString>(1)?.to_bytes(),
                 idle_timeout: tunnel.entry::<Option<f64>>(2)?.map(Duration::from_secs_f64),
-                upstream: tunnel.entry(3)?,
+                half_closed_timeout: tunnel.entry::<Option<f64>>(3)?.map(Duration::from_secs_f64),
+                upstream: tunnel.entry(4)?,
             };
             client::tunnel(ruby, live.exchange.clone(), tunnel, id)?;
             // As with a delivery.

@@ -54,7 +54,8 @@ module Rack
         # @yieldparam failure [Array, nil] as with {#deliver}
         # @return [Boolean] false if that cannot be, as with {#deliver}
         def tunnel(socket, head, early, settings, &report)
-          tunnel = [head, early, settings.tunnel_timeout&.to_f, @upstream]
+          tunnel = [head, early, settings.tunnel_timeout&.to_f, settings.idle_timeout&.to_f,
+                    @upstream]
           handed_over(socket, settings, report) do |descriptor, id|
             @exchange.tunnel(descriptor, tunnel, id)
           end
