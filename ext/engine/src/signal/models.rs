@@ -1,6 +1,7 @@
 //! The bell under loom: every interleaving, with memory as weak as the orderings allow.
 
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 use super::Signal;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
@@ -35,5 +36,61 @@ fn a_change_is_seen_or_rings_and_rings_once() {
         let rung = rung.load(Ordering::Relaxed);
         assert!(seen || rung == 1, "a lost wake-up");
         assert!(rung <= 1, "{rung} rings for one wait");
+    });
+}
+
+/// A task that counts how often it is woken.
+#[derive(Default)]
+struct Task(AtomicUsize);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// As an exchange is waited for by a task: it registers, arms, and looks once more.
+#[test]
+fn a_change_is_seen_by_a_task_or_wakes_it() {
+    loom::model(|| {
+        let (changed, _, signal) = bell();
+        let task = Arc::new(Task::default());
+        let (change, ring) = (changed.clone(), signal.clone());
+        let thread = loom::thread::spawn(move || {
+            change.store(true, Ordering::Relaxed);
+            ring.notify();
+        });
+        signal.wake(&Waker::from(task.clone()));
+        signal.arm();
+        let seen = changed.load(Ordering::Relaxed);
+        thread.join().expect("it ends");
+        let woken = task.0.load(Ordering::Relaxed);
+        assert!(seen || woken == 1, "a lost wake-up");
+        assert!(woken <= 1, "{woken} for one wait");
+    });
+}
+
+/// A ring that an earlier wait has asked for finds the task that is registered by then, or leaves it
+/// to the next look.
+#[test]
+fn a_task_that_takes_over_from_a_thread_misses_nothing() {
+    loom::model(|| {
+        let (changed, _, signal) = bell();
+        signal.arm();
+        let task = Arc::new(Task::default());
+        let (change, ring) = (changed.clone(), signal.clone());
+        let thread = loom::thread::spawn(move || {
+            change.store(true, Ordering::Relaxed);
+            ring.notify();
+        });
+        signal.wake(&Waker::from(task.clone()));
+        if !changed.load(Ordering::Relaxed) {
+            signal.arm();
+            let seen = changed.load(Ordering::Relaxed);
+            thread.join().expect("it ends");
+            assert!(seen || task.0.load(Ordering::Relaxed) >= 1, "a lost wake-up");
+        } else {
+            thread.join().expect("it ends");
+        }
     });
 }
