@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "tempfile"
+require "zlib"
 
 # What a callback of `proxy_fetch` renders from an IO, as the client's socket gets it.
 RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
@@ -33,6 +34,14 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
     end
   end
 
+  # An IO that gives some bytes, and then this.
+  def raising(error)
+    io = StringIO.new("x" * 10)
+    io.singleton_class.undef_method(:size)
+    io.define_singleton_method(:readpartial) { |most| eof? ? raise(error) : super(most) }
+    io
+  end
+
   after do
     @client&.close
     expect(Deadline.new(10).poll { Rack::StreamingProxy::Reporters.open.empty? }).to be_truthy
@@ -50,6 +59,18 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
     error, responder = errors.pop(within: 10)
     expect(error.message).to match(/ended 4 bytes before/)
     expect(responder).to be_closed
+  end
+
+  errors = [RuntimeError, Zlib::DataError, NotImplementedError, IOError, Errno::EIO]
+
+  errors.each do |error|
+    it "does not make an IO that raises #{error} look whole" do
+      told = EventQueue.new("on_error")
+      text = rendered(body: raising(error.new("IO's"))) { |raised, _| told << raised }
+      expect(text).to start_with("HTTP/1.1 200 ")
+      expect(text).not_to end_with("0\r\n\r\n")
+      expect(told.pop(within: 10)).to be_an(error)
+    end
   end
 
   it "sends the beginning of an IO without a length before its end, to HTTP/1.0 too" do
@@ -107,6 +128,22 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
       _, _, body = answered(body: file("12345", 9)) { |error, _| errors << error }
       expect { read(body) }.to raise_error(EOFError, /ended 4 bytes before/)
       expect([errors.size, logger.lines.grep(/Failed .*status 200/).size]).to eq([1, 1])
+    end
+
+    errors.each do |error|
+      # A server may write any other error into the body that has begun.
+      it "does not make an IO that raises #{error} look whole" do
+        told = []
+        events = EventRecorder.new("request.streaming_proxy")
+        _, _, body = answered(body: raising(error.new("IO's"))) { |raised, _| told << raised }
+        expect { read(body) }.to raise_error(EOFError, /cannot be read: #{error}\z/)
+        expect(told.map { |raised| raised.cause.class }).to eq([error])
+        expect(logger.lines.grep(/Failed .*status 200/).size).to eq(1)
+        # The upstream has not.
+        expect(events.payloads).to match([include(error: error.name, aborted_by: nil)])
+      ensure
+        events.stop
+      end
     end
   end
 

@@ -143,7 +143,7 @@ module Rack
 
       # Of a response that was cut short, why it was.
       def class_of(error)
-        (error.is_a?(BodyError) && error.cause.is_a?(Failure) ? error.cause : error).class
+        ((error.cause if error.is_a?(BodyError)) || error).class
       end
 
       def publish(name, payload)

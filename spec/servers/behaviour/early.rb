@@ -17,14 +17,21 @@ RSpec.shared_examples "early" do |profile|
           io = StringIO.new("short")
           def io.size = 9
           responder.render(body: io)
+        end,
+        "raising" => lambda do |responder|
+          io = StringIO.new("x" * 1000)
+          def io.size = nil
+          def io.readpartial(most) = eof? ? raise("of the application's") : super
+          responder.render(body: io)
         end
       }
       fetch = lambda do |env|
         url = "http://127.0.0.1:#{env["PATH_INFO"][1..]}?#{env["QUERY_STRING"]}".chomp("?")
         sent = { method: env["REQUEST_METHOD"], body: (:rack if env["REQUEST_METHOD"] == "POST") }
+        sent[:delivery] = :body if url.include?("?each-")
         seen = proc do |config|
           config.on_headers { |response| response["x-seen"] = "yes" }
-          rendered = rendering[url[/(?<=sent\?).*/]]
+          rendered = rendering[url[/\w+\z/]] if url.include?("sent?")
           config.on_response { |_, responder| rendered.call(responder) } if rendered
         end
         Rack::StreamingProxy::Fetch.new(url, env, **sent, &seen).call || [200, {}, []]
@@ -122,7 +129,9 @@ RSpec.shared_examples "early" do |profile|
   it "sends what an application renders of an IO, and shows that one was cut short", id: "ST2" do
     seen = outcome(early("/fetch", "/sent?piped"))
     expect(seen).to have_attributes(status: 200, body: "rendered", whole: true)
-    expect(outcome(early("/fetch", "/sent?shrunk")).whole).to be_falsey
+    %w[shrunk raising each-shrunk each-raising].each do |way|
+      expect(outcome(early("/fetch", "/sent?#{way}")).whole).to be_falsey, way
+    end
   end
 
   after(:context) do

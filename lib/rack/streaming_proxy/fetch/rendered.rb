@@ -20,8 +20,11 @@ module Rack
         # @raise [BodyError]
         def read
           @pieces.read
-        rescue Error, SystemCallError, IOError => e
+        rescue Error => e
           raise BodyError, e.message
+        rescue StandardError, ScriptError => e
+          # What an exception of the application says is its own matter: it is the cause.
+          raise BodyError, "what was rendered cannot be read: #{e.class}"
         end
 
         # @return [Array] of the exchange
