@@ -17,7 +17,9 @@ use crate::destination::Question;
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::signal::Signal;
-use crate::sync::{AtomicBool, AtomicUsize, AtomicWaker, Ordering, Receiver, Sender, unbounded};
+use crate::sync::{
+    AtomicBool, AtomicUsize, AtomicWaker, Ordering, Receiver, Sender, never, unbounded,
+};
 use crate::tunnel::Switched;
 
 /// Bytes that wait for a reader at the most, besides the piece that crosses the limit.
@@ -304,7 +306,8 @@ impl Inbox {
     pub(crate) fn clear(&mut self) {
         self.shared.reader_gone.store(true, Ordering::Release);
         self.ahead.clear();
-        self.receiver.try_iter().for_each(drop);
+        // What is still sent goes nowhere: a connection that was switched, or a large piece.
+        self.receiver = never();
         self.shared.room.wake();
     }
 

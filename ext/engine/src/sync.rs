@@ -6,7 +6,7 @@ mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     pub(crate) use atomic_waker::AtomicWaker;
-    pub(crate) use crossbeam_channel::{Receiver, Sender, unbounded};
+    pub(crate) use crossbeam_channel::{Receiver, Sender, never, unbounded};
 }
 
 #[cfg(not(all(test, rsp_loom)))]

@@ -94,8 +94,10 @@ fn news(ruby: &Ruby) -> Result<RArray, Error> {
     guarded(ruby, || {
         let deliveries = of_this_process(ruby)?;
         deliveries.bell.drain();
+        // The engine's threads wait for this lock: it is not held while Ruby makes objects.
+        let news = take(&mut *deliveries.lock());
         let told = ruby.ary_new();
-        for (id, news) in take(&mut *deliveries.lock()) {
+        for (id, news) in news {
             told.push((id, news.into_value(ruby)?))?;
         }
         Ok(told)

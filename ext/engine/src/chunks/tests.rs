@@ -35,6 +35,16 @@ async fn st7_counts_what_small_chunks_cost_and_holds_no_buffer_for_them() {
 }
 
 #[tokio::test]
+async fn holds_nothing_that_comes_after_its_reader_has_gone() {
+    let (mut outbox, mut inbox) = pair(1000);
+    let (before, after) = (Bytes::from(vec![0; SMALL]), Bytes::from(vec![0; SMALL]));
+    outbox.chunk(before.clone()).await;
+    inbox.clear();
+    outbox.chunk(after.clone()).await;
+    assert!(before.is_unique() && after.is_unique());
+}
+
+#[tokio::test]
 async fn waits_for_room_until_the_reader_takes_bytes() {
     let (mut outbox, mut inbox) = pair(4);
     outbox.chunk(Bytes::from_static(b"full")).await;

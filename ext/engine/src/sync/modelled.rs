@@ -63,3 +63,7 @@ pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     let queue = Arc::new(Mutex::new(VecDeque::new()));
     (Sender(queue.clone()), Receiver(queue))
 }
+
+pub(crate) fn never<T>() -> Receiver<T> {
+    unbounded().1
+}
