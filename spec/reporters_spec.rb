@@ -128,6 +128,24 @@ RSpec.describe "Rack::StreamingProxy::Reporters" do
     expect(result.output).to eq("\"native\"\n[0, 0]\n")
   end
 
+  it "tell of what is new, and of its end, although the executor raises before it yields" do
+    result = run(<<~RUBY)
+      told = Thread::Queue.new
+      def (executor = Object.new).wrap
+        raise NotImplementedError, "the executor's"
+      end
+      Rack::StreamingProxy::Reporters.executor = executor
+      early = app(delivery: :early, on_complete: ->(response) { told << response.status })
+      client, server = UNIXSocket.pair
+      hijack = { "rack.hijack?" => true, "rack.hijack" => -> { server } }
+      early.call(Rack::MockRequest.env_for("/", hijack))
+      p client.wait_readable(10) && client.read.lines.last
+      p told.pop
+    RUBY
+    expect(result.output).to match(/the executor failed: NotImplementedError: the executor's/)
+    expect(result.output.lines(chomp: true).grep_v(/executor/)).to eq(['"text"', "200"])
+  end
+
   it "tell of a subscriber that raises" do
     result = run(<<~RUBY)
       def (broken = Logger.new(nil)).info(*)

@@ -128,19 +128,12 @@ module Rack
         # One of which nothing more is to be told is expected no more, once it has been reported.
         def hear(id, news)
           Thread.current[:rsp_heard] = expected = @lock.synchronize { @expected[id] }
-          report(expected, news) if expected
+          expected&.tell(news, @executor)
         rescue StandardError => e
           warn "#{Log::PREFIX} a report failed: #{e.class}: #{e.message}"
         ensure
           Thread.current[:rsp_heard] = nil
           forget(id) unless news == :ready
-        end
-
-        def report(expected, news)
-          expected.heard(news) unless news == :ready
-          return expected.report.call(news) unless @executor
-
-          @executor.wrap { expected.report.call(news) }
         end
 
         # One thread waits, the others for their turn.

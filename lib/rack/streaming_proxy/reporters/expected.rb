@@ -21,9 +21,24 @@ module Rack
           origin&.end_as(outcome)
         end
 
-        # @param news [Array, nil] of its end
-        def heard(news)
-          end_as(news&.include?(:shutdown) ? :cut : :ended)
+        # Nobody else tells of it: an executor that fails before it yields is done without.
+        #
+        # @param news [Symbol, Array, nil] as {Reporters.expect} yields it
+        # @param executor [#wrap, nil]
+        def tell(news, executor)
+          end_as(news&.include?(:shutdown) ? :cut : :ended) unless news == :ready
+          begun = executor.nil?
+          return report.call(news) if begun
+
+          executor.wrap do
+            begun = true
+            report.call(news)
+          end
+        rescue StandardError, ScriptError => e
+          raise if begun
+
+          warn "#{Log::PREFIX} the executor failed: #{e.class}: #{e.message}"
+          report.call(news)
         end
       end
     end
