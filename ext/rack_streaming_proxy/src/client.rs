@@ -5,10 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use magnus::prelude::*;
 use magnus::{Error, RArray, RHash, RModule, Ruby, Symbol, TryConvert, Value, function};
-use streaming_engine::{
-    BodyKind, Client, ClientFacts, Delivery, Exchange as EngineExchange, Reply, RequestHead,
-    Signal, Stats, Tunnel,
-};
+use streaming_engine::{BodyKind, Client, ClientFacts, Failure, RequestHead, Signal, Stats};
 
 use crate::bell::Bell;
 use crate::convert::{argument_error, bytes, header_value, pairs};
@@ -75,22 +72,16 @@ pub(crate) fn deliveries() -> io::Result<Arc<Deliveries>> {
     })
 }
 
-fn unavailable(ruby: &Ruby, err: &io::Error) -> Error {
-    unknown(ruby, &format!("nothing can be delivered: {err}"))
-}
+/// What hears how something has ended.
+type Ended = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 
-/// Has an exchange's response written to its client; `id` names it in [`Deliveries`].
-pub(crate) fn deliver(
-    ruby: &Ruby,
-    exchange: Arc<Mutex<EngineExchange>>,
-    delivery: Delivery,
-    id: u64,
-) -> Result<(), Error> {
-    let deliveries = deliveries().map_err(|err| unavailable(ruby, &err))?;
-    start()
-        .map_err(|err| unavailable(ruby, &err))?
-        .deliver(exchange, delivery, move |outcome| deliveries.end(id, outcome));
-    Ok(())
+/// The engine, and what it calls at the end of that which is handed over to it; `id` names it in
+/// [`Deliveries`].
+pub(crate) fn to_hand_over(ruby: &Ruby, id: u64) -> Result<(Arc<Client>, Ended), Error> {
+    let (client, deliveries) = start()
+        .and_then(|client| Ok((client, deliveries()?)))
+        .map_err(|err| unknown(ruby, &format!("nothing can be delivered: {err}")))?;
+    Ok((client, Box::new(move |outcome| deliveries.end(id, outcome))))
 }
 
 /// Calls with this process's engine, if one runs.
@@ -98,29 +89,6 @@ pub(crate) fn if_started(body: impl FnOnce(&Client)) {
     if let Some(client) = with_engine(|engine| engine.client.clone()) {
         body(&client);
     }
-}
-
-/// Makes a tunnel of an exchange; `id` names it in [`Deliveries`].
-pub(crate) fn tunnel(
-    ruby: &Ruby,
-    exchange: Arc<Mutex<EngineExchange>>,
-    tunnel: Tunnel,
-    id: u64,
-) -> Result<(), Error> {
-    let deliveries = deliveries().map_err(|err| unavailable(ruby, &err))?;
-    start()
-        .map_err(|err| unavailable(ruby, &err))?
-        .tunnel(exchange, tunnel, move |outcome| deliveries.end(id, outcome));
-    Ok(())
-}
-
-/// Has a whole response written to a client; `id` names it in [`Deliveries`].
-pub(crate) fn reply(ruby: &Ruby, reply: Reply, id: u64) -> Result<(), Error> {
-    let deliveries = deliveries().map_err(|err| unavailable(ruby, &err))?;
-    start()
-        .map_err(|err| unavailable(ruby, &err))?
-        .reply(reply, move |outcome| deliveries.end(id, outcome));
-    Ok(())
 }
 
 /// The engine, if nothing is under way.

@@ -137,7 +137,8 @@ fn reply(
             send_timeout: limits.entry::<Option<f64>>(0)?.map(Duration::from_secs_f64),
             drain_timeout: Duration::from_secs_f64(limits.entry(1)?),
         };
-        client::reply(ruby, reply, id)?;
+        let (engine, ended) = client::to_hand_over(ruby, id)?;
+        engine.reply(reply, ended);
         Ok(true)
     })
 }

@@ -61,7 +61,8 @@ impl Exchange {
                 min_send_rate: delivery.entry(4)?,
                 upstream: delivery.entry(5)?,
             };
-            client::deliver(ruby, live.exchange.clone(), delivery, id)?;
+            let (engine, ended) = client::to_hand_over(ruby, id)?;
+            engine.deliver(live.exchange.clone(), delivery, ended);
             // It is no longer Ruby's to free.
             rb_self.held.set(ruby, 0);
             live.bell.release();
@@ -92,7 +93,8 @@ impl Exchange {
                 half_closed_timeout: tunnel.entry::<Option<f64>>(3)?.map(Duration::from_secs_f64),
                 upstream: tunnel.entry(4)?,
             };
-            client::tunnel(ruby, live.exchange.clone(), tunnel, id)?;
+            let (engine, ended) = client::to_hand_over(ruby, id)?;
+            engine.tunnel(live.exchange.clone(), tunnel, ended);
             // As with a delivery.
             rb_self.held.set(ruby, 0);
             live.bell.release();
