@@ -93,11 +93,12 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
 
   describe "where the server writes" do
     # @return [Array(Integer, Hash, #each)]
-    def answered(closing: false, **answer, &on_error)
+    # @param behind [Proc] what the callback does behind it
+    def answered(behind: nil, **answer, &on_error)
       Rack::StreamingProxy::Fetch.new(upstream.url, env_for, logger:) do |config|
         config.on_response do |_, responder|
           responder.render(**answer)
-          answer[:body].close if closing
+          behind&.call(answer[:body])
         end
         config.on_error(&on_error) if on_error
       end.call
@@ -110,7 +111,7 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
 
     it "reads on as it is written, though its owner has closed the IO" do
       reader, writer = IO.pipe.map { |io| closing(io) }
-      _, _, body = answered(body: reader, closing: true)
+      _, _, body = answered(body: reader, behind: :close.to_proc)
       pieces = EventQueue.new("piece")
       writing = in_thread { body.each { |piece| pieces << piece } && body.close }
       %w[first second].each do |piece|
@@ -121,6 +122,44 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
       writer.close
       writing.join(10)
       expect(logger.lines.grep(/Finishing .*status 200/).size).to eq(1)
+    end
+
+    it "sends what Ruby has read ahead of an IO that cannot seek" do
+      reader, writer = IO.pipe.map { |io| closing(io) }
+      writer << "line\nahead"
+      reader.gets
+      _, _, body = answered(body: reader, behind: :close.to_proc)
+      writer << "behind"
+      writer.close
+      expect(read(body)).to eq("aheadbehind")
+    end
+
+    {
+      "reads on" => :read, "rewinds" => :rewind, "seeks" => ->(io) { io.seek(3) },
+      "closes it" => :close, "removes it" => ->(io) { io.close && File.unlink(io.path) }
+    }.each do |what, behind|
+      it "sends a File from where it was, though the callback #{what} meanwhile" do
+        path = file("line\n12345", 10).tap(&:flush).path
+        io = closing(File.open(path))
+        io.gets
+        _, headers, body = answered(body: io, behind: behind.to_proc)
+        expect([header_lines(headers)["content-length"], read(body)]).to eq([["5"], "12345"])
+      end
+    end
+
+    it "sends a Tempfile that the callback removes meanwhile" do
+      _, _, body = answered(body: file("12345", 5), behind: :close!.to_proc)
+      expect(read(body)).to eq("12345")
+    end
+
+    it "leaves no descriptor of it behind, read or not" do
+      io = file("12345", 5)
+      bodies = Array.new(2) { answered(body: io).last }
+      opened = -> { Dir["/proc/self/fd/*"].count { |fd| File.identical?(fd, io.path) } }
+      expect(opened.call).to eq(3)
+      read(bodies.first)
+      bodies.last.close
+      expect(opened.call).to eq(1)
     end
 
     it "does not make an IO that turns out shorter look whole" do

@@ -3,6 +3,7 @@
 require_relative "fetch/callbacks"
 require_relative "fetch/client_response"
 require_relative "fetch/course"
+require_relative "fetch/kept"
 require_relative "fetch/pieces"
 require_relative "fetch/rack_client"
 require_relative "fetch/rendered"

@@ -7,7 +7,6 @@ module Rack
       # @api private
       class Pieces
         SIZE = 64 * 1024
-        private_constant :SIZE
 
         # @return [Integer, nil] bytes, if that can be told
         attr_reader :length
@@ -19,12 +18,11 @@ module Rack
           @sent = 0
         end
 
-        # For what is read behind the callback, whose owner may have closed it: a descriptor of its
-        # own, where it is one.
+        # For what is read behind the callback.
         #
         # @return [self]
         def keep
-          @io = @kept = @io.dup if @io.is_a?(::IO)
+          @io = Kept.of(@io)
           self
         end
 
@@ -54,7 +52,7 @@ module Rack
 
         # Frees what {#keep} has made.
         def close
-          @kept&.close
+          @io.close if @io.is_a?(Kept)
         end
       end
     end
