@@ -53,7 +53,7 @@ module Rack
 
         # @param id [Integer] of a delivery that was not begun, or of which all has been told
         def forget(id)
-          @lock.synchronize { @expected.delete(id) }&.end_as(:ended)
+          @lock.synchronize { @expected.delete(id) }&.forgotten
         end
 
         # @return [Array<Expected>] those of this process that have not been reported

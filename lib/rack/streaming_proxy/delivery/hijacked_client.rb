@@ -87,7 +87,9 @@ module Rack
         #
         # @param cut [Boolean] whether it is to see that something is missing
         def close(cut: false)
-          @server.release(@socket, cut:) unless @socket.closed?
+          @server&.release(@socket, cut:) unless @socket.closed?
+          # It has the request's env, which is not to be kept for as long as the engine writes.
+          @server = nil
         end
 
         # @return [Boolean] whether it has had its answer, or gets none: what the engine writes may

@@ -101,6 +101,8 @@ module Rack
           answer = StreamingProxy::Response.new(head, @session, @server, @instrumentation,
                                                 on_complete: method(:complete))
           answer.on_error = method(:tell_error)
+          # With the request's env, it is not to be kept for as long as the response lasts.
+          @server = nil
           answer
         end
 

@@ -7,7 +7,7 @@ module Rack
       # whose head has not come.
       #
       # @!attribute settings [Configuration]
-      # @!attribute report [#call]
+      # @!attribute report [#call, nil] nil once all has been told
       # @!attribute cut [#call, nil] ends it, if its head has not come; whether it has
       # @!attribute origin [Expected, nil] what this one has come of, once its head was here
       # @!attribute outcome [Symbol, nil] `:ended` or, with the process, `:cut`
@@ -21,24 +21,37 @@ module Rack
           origin&.end_as(outcome)
         end
 
-        # Nobody else tells of it: an executor that fails before it yields is done without.
-        #
         # @param news [Symbol, Array, nil] as {Reporters.expect} yields it
         # @param executor [#wrap, nil]
         def tell(news, executor)
           end_as(news&.include?(:shutdown) ? :cut : :ended) unless news == :ready
+          told = report or return # Another thread has just told its last.
+          executed(executor) { told.call(news) }
+        end
+
+        # All has been told of it. What has come of it keeps it, for the outcome alone: not what was
+        # to be called, which holds the request.
+        def forgotten
+          end_as(:ended)
+          self.report = self.cut = nil
+        end
+
+        private
+
+        # Nobody else tells of it: an executor that fails before it yields is done without.
+        def executed(executor)
           begun = executor.nil?
-          return report.call(news) if begun
+          return yield if begun
 
           executor.wrap do
             begun = true
-            report.call(news)
+            yield
           end
         rescue StandardError, ScriptError => e
           raise if begun
 
           warn "#{Log::PREFIX} the executor failed: #{e.class}: #{e.message}"
-          report.call(news)
+          yield
         end
       end
     end
