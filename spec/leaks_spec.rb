@@ -134,7 +134,7 @@ RSpec.describe "Five hundred cut connections" do
       abandon = lambda do |_|
         before = down.call
         body = app.call(Rack::MockRequest.env_for("/")).last
-        sleep 0.001 until down.call - before >= 256 * 1024
+        sleep 0.001 until down.call - before >= 128 * 1024
         body.close
       end
       facts = lambda do
