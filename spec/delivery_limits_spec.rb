@@ -70,11 +70,14 @@ RSpec.describe "Responses that the engine writes" do
       server = start_proxy(waiting_upstream(release), threads: 2)
       Array.new(100) { stream(server) }.each(&:close)
       settle(server)
-      before = [server.rss, server.threads]
+      # Those that more than two ends at once have needed end by themselves.
+      soon { ProcessFacts.thread_names(server.serving_pid).count("rsp-report") == 2 }
+      threads = server.threads
+      rss = server.rss
       streams = Array.new(200) { stream(server) }
       expect(server.stats).to include(streams: 200, exchanges: 200)
-      expect(server.threads).to eq(before.last)
-      expect((server.rss - before.first) / 200).to be <= 64
+      expect(server.threads).to be <= threads
+      expect((server.rss - rss) / 200).to be <= 64
       300.times { release << true }
       expect(streams.map { |client| [client.read_chunk, client.read_chunk] })
         .to all(eq(["last", nil]))

@@ -29,7 +29,11 @@ module ProcessFacts
 
   # @return [Array<String>]
   def thread_names(pid)
-    Dir["/proc/#{pid}/task/*/comm"].map { |path| File.read(path).chomp }
+    Dir["/proc/#{pid}/task/*/comm"].filter_map do |path|
+      File.read(path).chomp
+    rescue Errno::ENOENT, Errno::ESRCH
+      nil # It has ended meanwhile.
+    end
   end
 
   def zombies_of(pid)
