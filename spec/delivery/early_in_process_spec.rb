@@ -36,6 +36,19 @@ RSpec.describe Rack::StreamingProxy::Early do
     expect(client.read).to end_with("\r\n\r\nlater")
   end
 
+  it "has an exchange that says whose it is to each of two threads that end it at once" do
+    session = second = nil
+    making = receive(:new).and_wrap_original { |made, *given| session = made.call(*given) }
+    allow(Rack::StreamingProxy::Session).to making
+    ending = receive(:ending).and_wrap_original do |ended|
+      ended.call
+      second = Thread.new { session.close }.join
+    end
+    allow_any_instance_of(Rack::StreamingProxy::Session::Bell).to ending
+    bare { upstream.url("/") }.call(env_for).last.close
+    expect([session.close, second.value]).to eq([true, true])
+  end
+
   it "closes the socket that it has taken when its thread is interrupted before it is left" do
     sink = StringIO.new
     expect { app.call(env_for("/", handing_interrupted(sink))) }

@@ -100,7 +100,9 @@ module Rack
         head && -> { head }
       rescue StandardError, ScriptError => e
         @over = looked = true
-        -> { raise e }
+        # An exchange that is closed amid the look fails in another way.
+        error = @cut ? ended_by_process : e
+        -> { raise error }
       ensure
         # A callable of the application's has ended the thread.
         leave_nothing unless looked

@@ -37,6 +37,9 @@ module Rack
         @allow = settings.allow_destinations
         @exchange = @upload.exchange = opened(request, settings)
         @bell = Bell.new(@exchange.bell)
+        @pid = Process.pid
+        # Taken by whoever closes first, of several threads too.
+        @open = [true]
       end
 
       # Waits for the response's head; may block. Answers what the engine asks before it; what a

@@ -66,16 +66,9 @@ module Rack
         #
         # @return [Boolean] false in a process forked from the one that opened it: it is not ours
         def close
-          return @ours if @closed
-
-          @closed = true
           # A thread that is killed in between would lose the bell's descriptor. Nothing waits.
-          Thread.handle_interrupt(Object => :never) do
-            @bell.ending
-            @ours = @exchange.close
-            @bell.close
-            @ours
-          end
+          Thread.handle_interrupt(Object => :never) { end_exchange if @open.shift }
+          Process.pid == @pid
         end
 
         # The same for the thread that opened it, which may be interrupted at any moment: what has
@@ -85,6 +78,12 @@ module Rack
         def close_unless_left = !@left && close
 
         private
+
+        def end_exchange
+          @bell.ending
+          @exchange.close
+          @bell.close
+        end
 
         # A thread that is killed in between would leave an exchange that nobody closes.
         def handed_over(socket, settings, report)
