@@ -25,6 +25,26 @@ RSpec.describe Rack::StreamingProxy::Early do
     expect(app.call(env_for("/", handing(server)))).to eq([200, {}, []])
   end
 
+  it "leaves nothing behind of an answer whose thread is interrupted, and gives no second one" do
+    server, client = socket_pair
+    reporters = Rack::StreamingProxy::Reporters
+    before = reporters.open
+    thread = Thread.current
+    expecting = receive(:expect).and_wrap_original do |expect, *given, &report|
+      expect.call(*given, &report).tap do
+        Thread.new { thread.raise(HijackedCalls::Interruption) }.join
+      end
+    end
+    allow(reporters).to expecting
+    settings = Rack::StreamingProxy::Configuration.new({})
+    generic = Rack::StreamingProxy::Server::Generic.new(env_for)
+    hijacked = Rack::StreamingProxy::Delivery::HijackedClient.new(server, generic, settings)
+    expect { hijacked.answer([200, {}, ["short"]]) }.to raise_error(HijackedCalls::Interruption)
+    expect(hijacked).to be_closed
+    expect(client.read).to match(%r{\AHTTP/1.1 200 .*short\z}m)
+    expect(Deadline.new(10).poll { (reporters.open - before).empty? }).to be_truthy
+  end
+
   it "goes on with an exchange that has left when its thread is interrupted" do
     go = EventQueue.new("sign to go on")
     upstream = serving { go.pop && [200, {}, "later"] }

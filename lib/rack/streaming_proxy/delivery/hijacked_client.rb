@@ -151,14 +151,19 @@ module Rack
           nil # Its client has gone.
         end
 
+        # A thread that is interrupted in between would leave an entry for ever, or answer twice.
+        #
         # @return [Boolean] false if no descriptor is left for the engine's duplicate
         def leave(bytes)
-          id = Reporters.expect(@settings) { nil }
-          done = Native::Deliveries.reply(@socket.fileno, bytes, @settings.delivery_limits, id)
-        rescue IOError
-          true # Its client has gone.
-        ensure
-          Reporters.forget(id) unless done
+          Thread.handle_interrupt(Object => :never) do
+            id = Reporters.expect(@settings) { nil }
+            done = Native::Deliveries.reply(@socket.fileno, bytes, @settings.delivery_limits, id)
+          rescue IOError
+            true # Its client has gone.
+          ensure
+            Reporters.forget(id) if id && !done
+            @answered ||= done
+          end
         end
 
         def write_some(data)
