@@ -51,6 +51,19 @@ RSpec.describe "The event's :delivery" do
     expect([sink.string[-4..], told]).to eq(["text", [:body, 200]])
   end
 
+  it "is that of what has gone well, though its thread is interrupted behind it" do
+    errors = keep(EventRecorder.new("error.streaming_proxy"))
+    thread = Thread.current
+    sink = StringIO.new(+"")
+    closing = receive(:close).and_wrap_original do |close|
+      close.call
+      Thread.new { thread.raise(Timeout::Error) }.join
+    end
+    allow(sink).to closing
+    expect { app(:early).call(env_for("/", handing(sink))) }.to raise_error(Timeout::Error)
+    expect([sink.string[-4..], told, errors.events]).to eq(["text", [:body, 200], []])
+  end
+
   it "is :body for a tunnel that could not be" do
     sink = StringIO.new(+"")
     upstream = echoing

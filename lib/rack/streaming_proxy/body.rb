@@ -79,6 +79,10 @@ module Rack
         finish if @open.shift && @session.close
       end
 
+      # @return [Boolean] whether it is closed, or the engine's to close
+      # @api private
+      def closed? = @open.empty?
+
       private
 
       def hand_over(socket, head, framing, settings)

@@ -113,11 +113,16 @@ module Rack
         give(@owner.respond(yield).to_a)
         whole = true
       rescue StandardError, ScriptError => e
+        # An interrupt behind the answer, which has been told of, or will be at its end.
+        raise if given?
+
         give(@owner.refuse(e).to_a)
         whole = true
       ensure
-        leave_nothing(cut: !whole && @client.begun?)
+        leave_nothing(cut: !whole && !given? && @client.begun?)
       end
+
+      def given? = @given && (@body ? @body.closed? : @client.closed?)
 
       # What has gone well has ended already.
       def leave_nothing(cut: false)
@@ -146,7 +151,8 @@ module Rack
       # @param answer [Array] empty if the client has got one, or has left
       def give(answer)
         @body = (answer.last if answer.last.is_a?(Body))
-        @client.answer(answer) unless answer.empty?
+        @given = !answer.empty?
+        @client.answer(answer) if @given
       end
     end
   end

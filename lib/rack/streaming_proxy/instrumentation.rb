@@ -93,6 +93,8 @@ module Rack
       # @param report [Array, nil]
       # @param status [Integer, nil] what the client sees; nil: that is the application's to say
       def failed(error, report, status: (error.status if error.is_a?(Error)))
+        return if @finished
+
         retries(report || NOTHING) unless @answered
         @payload.merge!(status:, error: class_of(error).name, exception_object: error,
                         exception: [error.class.name, error.message])

@@ -122,7 +122,7 @@ module Rack
           @answered = true
           done = given(head, body, framing)
         ensure
-          @answered = done unless @waits
+          @answered = body.closed?
           close(cut: !done && framing == :end) if @answered
         end
 
