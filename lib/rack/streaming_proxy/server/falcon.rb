@@ -31,9 +31,7 @@ module Rack
         end
 
         # @return [Boolean]
-        def expects_continue?
-          !@http10 && !!@env["HTTP_EXPECT"]&.casecmp?("100-continue")
-        end
+        def expects_continue? = continue_expected?
 
         # Asks the client for its body.
         def continue

@@ -195,6 +195,16 @@ module Rack
           object
         end
 
+        # HTTP/1.0 has no 100 (RFC 9110 section 10.1.1).
+        def continue_expected?
+          !@http10 && !!@env["HTTP_EXPECT"]&.casecmp?("100-continue")
+        end
+
+        # For servers whose input is read from the client's socket, or raises what that did.
+        def connection_ended?(error)
+          [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
+        end
+
         # For servers that speak HTTP/1 only (RFC 9112 sections 2.3 and 3.2).
         def http1_fault(version)
           return "version is not HTTP/1" unless version.start_with?("1.")

@@ -50,9 +50,7 @@ module Rack
 
         # @param error [Exception]
         # @return [Boolean]
-        def client_gone?(error)
-          [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
-        end
+        def client_gone?(error) = connection_ended?(error)
 
         private
 

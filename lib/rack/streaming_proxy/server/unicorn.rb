@@ -39,9 +39,7 @@ module Rack
 
         # @param error [Exception]
         # @return [Boolean]
-        def client_gone?(error)
-          [EOFError, Errno::ECONNRESET, Errno::EPIPE].any? { |gone| error.is_a?(gone) }
-        end
+        def client_gone?(error) = connection_ended?(error)
 
         # With a Content-Length, `read(n)` blocks until there are n bytes: what is here is asked
         # for, in the parser's buffer or else on the socket. So an early answer is noticed while the
@@ -53,9 +51,7 @@ module Rack
         end
 
         # @return [Boolean]
-        def expects_continue?
-          !@http10 && !!@env["HTTP_EXPECT"]&.casecmp?("100-continue")
-        end
+        def expects_continue? = continue_expected?
 
         # Asks the client for its body.
         #
