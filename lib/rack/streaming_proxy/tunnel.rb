@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "delivery/hijacked_client"
 require_relative "delivery/raw_response"
 require_relative "error_response"
 require_relative "reporters"
@@ -78,12 +79,11 @@ module Rack
         @session.close
         @instrumentation.warn("the connection of a client that upgrades cannot be had: it is " \
                               "closed, or no socket of the system's")
-        status, headers, body = ErrorResponse.plain(503, ErrorResponse::RETRY_LATER)
-        head = Delivery::RawResponse.head(status, headers.merge(Framing.last(:length)))
-        socket.write(head + body.join)
-        @instrumentation.finish(status, @session.report)
-      rescue SystemCallError, IOError
-        @instrumentation.finish(nil, @session.report, complete: false)
+        return @instrumentation.finish(nil, @session.report, complete: false) if socket.closed?
+
+        answer = ErrorResponse.plain(503, ErrorResponse::RETRY_LATER)
+        Delivery::HijackedClient.new(socket, @server, @settings).answer(answer)
+        @instrumentation.finish(answer.first, @session.report)
       end
     end
   end
