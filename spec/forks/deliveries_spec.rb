@@ -103,6 +103,25 @@ RSpec.describe "A process whose engine writes to clients" do
     TEXT
   end
 
+  it "shows a client that its response is cut though a child has its socket, too" do
+    result = process(<<~RUBY)
+      ours, client = UNIXSocket.pair
+      hijack = { "rack.hijack?" => true, "rack.hijack" => -> { ours } }
+      proxy(delivery: :early).call(Rack::MockRequest.env_for("/late", hijack))
+      told, tell = IO.pipe
+      child = fork do
+        [client, tell].each(&:close)
+        told.read
+        exit!(true)
+      end
+      get("/go/parent")
+      p Thread.new { client.read }.join(5)&.value.to_s[/1\\r\\na.*/m]
+      tell.close
+      p wait_for(child)
+    RUBY
+    expect(result.output).to eq(%("1\\r\\na\\r\\n"\ntrue\n))
+  end
+
   it "cuts them, visibly, when it becomes a daemon, which does not wait for them" do
     result = process(<<~RUBY)
       client = stream("/hang")

@@ -58,7 +58,7 @@ RSpec.shared_context "with a forking script" do
   RUBY
 
   # /whole answers; /stream sends "a", and after /go "b"; /hang never goes on; /silent says nothing;
-  # /ended tells whether the first connection has ended.
+  # /late sends "a" after /go, and breaks off; /ended tells whether the first connection has ended.
   let(:upstream) do
     start_upstream do |connection|
       loop do
@@ -71,6 +71,10 @@ RSpec.shared_context "with a forking script" do
           go_on[Regexp.last_match(1).to_sym] << true
           connection.respond
         when "/ended" then connection.respond(200, {}, (!upstream.connections[0].ending.nil?).to_s)
+        when "/late"
+          go_on[:parent].pop(within: 20)
+          connection.begin_chunked
+          connection.chunk("a").close
         when "/silent" then connection.wait_for_end(within: 30)
         when "/hang"
           connection.begin_chunked

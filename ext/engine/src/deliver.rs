@@ -83,14 +83,18 @@ impl Delivery {
         if framing == BodyFraming::End {
             socket.reset_on_close(true);
         }
-        tokio::select! {
+        let outcome = tokio::select! {
             biased;
-            outcome = client.pass_on(&socket, self.head, framing, exchange) => outcome?,
+            outcome = client.pass_on(&socket, self.head, framing, exchange) => outcome,
             () = socket.closed() => {
-                return Err(lost(upstream, "the client left before the response's end"));
+                Err(lost(upstream, "the client left before the response's end"))
             }
-            () = drain.over(drain_timeout) => return Err(cut(upstream, drain_timeout)),
+            () = drain.over(drain_timeout) => Err(cut(upstream, drain_timeout)),
+        };
+        if framing != BodyFraming::End {
+            return ended(socket, outcome);
         }
+        outcome?;
         socket.reset_on_close(false);
         Ok(socket)
     }
@@ -183,6 +187,16 @@ impl Client<'_> {
         let detail = format!("the client took less than {rate} bytes a second (min_send_rate)");
         Err(lost(self.upstream, &detail))
     }
+}
+
+/// The end of what shows by itself whether it is whole: a forked child may have a duplicate of the
+/// socket, and then closing it ends nothing.
+fn ended(socket: ClientSocket, outcome: Result<(), Failure>) -> Written {
+    if outcome.is_err() {
+        // Fails only where the client has left.
+        let _ = socket.end();
+    }
+    outcome.map(|()| socket)
 }
 
 fn cut(upstream: &str, limit: Duration) -> Failure {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::lingering::Written;
 use super::pace::Pace;
 use super::socket::ClientSocket;
-use super::{Client, cut, lost};
+use super::{Client, cut, ended, lost};
 use crate::drain::Drain;
 
 /// What is to be written.
@@ -31,11 +31,11 @@ impl Reply {
         let pace = Pace::new(None);
         let mut client = Client { send_timeout, min_send_rate: None, pace, upstream: "" };
         let socket = ClientSocket::new(socket).map_err(|err| lost("", &err.to_string()))?;
-        tokio::select! {
+        let outcome = tokio::select! {
             biased;
-            outcome = client.send(&socket, vec![bytes]) => outcome?,
-            () = drain.over(drain_timeout) => return Err(cut("", drain_timeout)),
-        }
-        Ok(socket)
+            outcome = client.send(&socket, vec![bytes]) => outcome,
+            () = drain.over(drain_timeout) => Err(cut("", drain_timeout)),
+        };
+        ended(socket, outcome)
     }
 }
