@@ -14,17 +14,16 @@ RSpec.describe "A process whose engine writes to clients" do
       app.call(env)[1].fetch("rack.hijack").call(ours)
       theirs
     end
-    # A child goes on, with what it has of the clients, when this process is about to end.
+    # A child goes on, with what it has of the clients, once this process waits at its end, when it
+    # cuts what has no time left. The child would wait for ever for one that ends without.
     def in_child_at_exit
-      told, tell = IO.pipe
+      cut = stream("/hang", drain_timeout: 0)
+      cut.readpartial(100) # once the engine has it
       fork do
-        tell.close
-        told.read(1)
-        sleep 0.5 # in which a process that does not wait has ended
+        cut.read
         yield
         exit!
       end
-      at_exit { tell.write("!") }
     end
   RUBY
 
