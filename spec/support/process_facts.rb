@@ -69,11 +69,6 @@ module ProcessFacts
     !["Z", nil].include?(state(pid))
   end
 
-  # @return [Boolean] whether its first thread does anything but wait
-  def busy?(pid)
-    !["S", "Z", nil].include?(state(pid))
-  end
-
   # @return [String] what the process calls itself; empty if it is gone
   def title(pid)
     File.read("/proc/#{pid}/cmdline").tr("\0", " ")
