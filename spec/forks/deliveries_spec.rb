@@ -102,23 +102,34 @@ RSpec.describe "A process whose engine writes to clients" do
     TEXT
   end
 
-  it "shows a client that its response is cut though a child has its socket, too" do
-    result = process(<<~RUBY)
-      ours, client = UNIXSocket.pair
-      hijack = { "rack.hijack?" => true, "rack.hijack" => -> { ours } }
-      proxy(delivery: :early).call(Rack::MockRequest.env_for("/late", hijack))
-      told, tell = IO.pipe
-      child = fork do
-        [client, tell].each(&:close)
-        told.read
-        exit!(true)
-      end
-      get("/go/parent")
-      p Thread.new { client.read }.join(5)&.value.to_s[/1\\r\\na.*/m]
-      tell.close
-      p wait_for(child)
-    RUBY
-    expect(result.output).to eq(%("1\\r\\na\\r\\n"\ntrue\n))
+  # By its chunks, or, of what the connection's end would make look whole, by a reset.
+  { "HTTP/1.1" => '"1\r\na\r\n"', "HTTP/1.0" => "Errno::ECONNRESET" }.each do |version, seen|
+    it "shows a client of #{version} that its response is cut though a child has its socket, too" do
+      result = process(<<~RUBY)
+        listener = TCPServer.new("127.0.0.1", 0)
+        client = TCPSocket.new("127.0.0.1", listener.addr[1])
+        ours = listener.accept
+        hijack = { "rack.hijack?" => true, "rack.hijack" => -> { ours } }
+        hijack["SERVER_PROTOCOL"] = "#{version}"
+        proxy(delivery: :early).call(Rack::MockRequest.env_for("/late", hijack))
+        told, tell = IO.pipe
+        child = fork do
+          [client, tell].each(&:close)
+          told.read
+          exit!(true)
+        end
+        get("/go/parent")
+        seen = Thread.new do
+          client.read[/1\\r\\na.*/m]
+        rescue SystemCallError => e
+          e.class
+        end
+        p seen.join(5)&.value
+        tell.close
+        p wait_for(child)
+      RUBY
+      expect(result.output).to eq("#{seen}\ntrue\n")
+    end
   end
 
   it "cuts them, visibly, when it becomes a daemon, which does not wait for them" do

@@ -91,12 +91,7 @@ impl Delivery {
             }
             () = drain.over(drain_timeout) => Err(cut(upstream, drain_timeout)),
         };
-        if framing != BodyFraming::End {
-            return ended(socket, outcome);
-        }
-        outcome?;
-        socket.reset_on_close(false);
-        Ok(socket)
+        ended(socket, framing, outcome)
     }
 }
 
@@ -189,12 +184,15 @@ impl Client<'_> {
     }
 }
 
-/// The end of what shows by itself whether it is whole: a forked child may have a duplicate of the
+/// Shows the client what has been cut short, although a forked child may have a duplicate of the
 /// socket, and then closing it ends nothing.
-fn ended(socket: ClientSocket, outcome: Result<(), Failure>) -> Written {
-    if outcome.is_err() {
+fn ended(socket: ClientSocket, framing: BodyFraming, outcome: Result<(), Failure>) -> Written {
+    match (framing, &outcome) {
+        (BodyFraming::End, Ok(())) => socket.reset_on_close(false),
+        (BodyFraming::End, Err(_)) => socket.reset(),
+        (_, Ok(())) => (),
         // Fails only where the client has left.
-        let _ = socket.end();
+        (_, Err(_)) => drop(socket.end()),
     }
     outcome.map(|()| socket)
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::lingering::Written;
 use super::pace::Pace;
 use super::socket::ClientSocket;
-use super::{Client, cut, ended, lost};
+use super::{BodyFraming, Client, cut, ended, lost};
 use crate::drain::Drain;
 
 /// What is to be written.
@@ -36,6 +36,6 @@ impl Reply {
             outcome = client.send(&socket, vec![bytes]) => outcome,
             () = drain.over(drain_timeout) => Err(cut("", drain_timeout)),
         };
-        ended(socket, outcome)
+        ended(socket, BodyFraming::Length, outcome)
     }
 }

@@ -105,6 +105,14 @@ impl ClientSocket {
         while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0) {}
     }
 
+    /// Resets the connection now, whoever else has a descriptor of it; where the system cannot, with
+    /// its last one.
+    pub(super) fn reset(&self) {
+        #[cfg(target_os = "linux")]
+        fd::disconnect(self.socket.get_ref());
+        self.reset_on_close(true);
+    }
+
     /// Whether closing resets the connection, also when the process is killed.
     pub(crate) fn reset_on_close(&self, reset: bool) {
         // Fails only on a connection that is down already, or a Unix socket, which has no reset.
