@@ -11,12 +11,10 @@ const LITTLE: usize = 8 * 1024 - 1;
 /// The same for a fast one; of larger pieces fewer are needed.
 const MUCH: usize = 64 * 1024 - 1;
 /// More than systems hold for a client that does not read, while the server's holds little
-/// that is unsent.
-const PROOF: u64 = 512 << 10;
+/// that is unsent: the client's has been seen to take 400 KiB.
+const PROOF: u64 = 2 << 20;
 /// How long a fast client may let wait what is written to it.
 const PROMPT: Duration = Duration::from_millis(50);
-/// The same for one that has proven so and then let something wait: both systems hold more by then.
-const AGAIN: u64 = 2 << 20;
 /// What the rate is averaged over: time in which something waits to be written.
 const WINDOW: Duration = Duration::from_secs(5);
 
@@ -41,11 +39,7 @@ impl Pace {
 
     /// Bytes to hold at once.
     pub(super) fn piece(&self) -> usize {
-        if self.promptly >= self.proof() { MUCH } else { LITTLE }
-    }
-
-    fn proof(&self) -> u64 {
-        if self.proven { AGAIN } else { PROOF }
+        if self.promptly >= PROOF { MUCH } else { LITTLE }
     }
 
     /// True once, when the client has proven to be fast: then the system may take more for it.
@@ -93,8 +87,8 @@ mod tests {
         assert!(pace.took(1, PROMPT));
         assert_eq!((pace.piece(), pace.proves(), pace.proves()), (MUCH, true, false));
         assert!(pace.took(MUCH, SECOND));
-        assert!(pace.took(AGAIN as usize - 1, AT_ONCE));
-        assert_eq!(pace.piece(), LITTLE, "its system may hold more by now");
+        assert!(pace.took(PROOF as usize - 1, AT_ONCE));
+        assert_eq!(pace.piece(), LITTLE);
         assert!(pace.took(1, AT_ONCE));
         assert_eq!((pace.piece(), pace.proves()), (MUCH, false));
     }
