@@ -221,11 +221,15 @@ RSpec.describe "Responses that the engine writes" do
 
   it "are answered 503 while no file descriptor is left, and served when some are" do
     server = start_proxy(silent_upstream, descriptors: 60)
-    clients = Array.new(60) { connect(server).tap(&:get) }
-    refused = clients.lazy.filter_map { |client| client.read_head.status == 503 && client }.first
+    streams = Array.new(5) { stream(server) }
+    # Those that ask for nothing yet take what is left.
+    clients = Array.new(60) { connect(server) }
+    server.output.wait_for(/Too many open files/)
+    refused = clients.first.tap(&:get)
+    expect(refused.read_head.status).to eq(503)
     expect(refused.head["Retry-After"]).to eq("1")
     expect(server.output.to_s).to match(/all file descriptors of this process.*RLIMIT_NOFILE/)
-    clients.each(&:close)
+    (streams + clients).each(&:close)
     settle(server)
     expect(stream(server).head.status).to eq(200)
     stats = server.stats
