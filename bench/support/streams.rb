@@ -6,13 +6,16 @@ module Bench
   # Many clients of endless responses, read by one thread or not at all.
   class Streams
     # @return [Streams] once each has been asked for
-    def self.open(port, path, count, reading: true) = new(port, path, count, reading)
+    def self.open(port, path, count, reading: true, upgrade: false)
+      fields = upgrade ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""
+      new(port, path, count, reading, fields)
+    end
 
-    def initialize(port, path, count, reading)
+    def initialize(port, path, count, reading, fields)
       @events = Hash.new(0)
       @sockets = Array.new(count) do
         Socket.tcp("127.0.0.1", port).tap do |socket|
-          socket.write("GET #{path} HTTP/1.1\r\nHost: bench.test\r\n\r\n")
+          socket.write("GET #{path} HTTP/1.1\r\nHost: bench.test\r\n#{fields}\r\n")
         end
       end
       @reader = Thread.new { read } if reading
