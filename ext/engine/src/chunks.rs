@@ -6,10 +6,12 @@
 //! learn, in the order in which it happened, goes through this one queue: the head, chunks, a
 //! request to send the body again, the end. [`Announcer`] puts there what comes before the head.
 
-use std::collections::VecDeque;
+mod announcer;
+mod inbox;
+
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use bytes::Bytes;
 
@@ -17,10 +19,11 @@ use crate::destination::Question;
 use crate::error::{Failure, Kind, Phase};
 use crate::headers::{Fields, ResponseHead};
 use crate::signal::Signal;
-use crate::sync::{
-    AtomicBool, AtomicUsize, AtomicWaker, Ordering, Receiver, Sender, never, unbounded,
-};
+use crate::sync::{AtomicBool, AtomicUsize, AtomicWaker, Ordering, Sender, unbounded};
 use crate::tunnel::Switched;
+
+pub(crate) use announcer::Announcer;
+pub(crate) use inbox::Inbox;
 
 /// Bytes that wait for a reader at the most, besides the piece that crosses the limit.
 pub(crate) const QUEUE: usize = 256 * 1024;
@@ -74,7 +77,7 @@ pub(crate) fn channel(limit: usize, signal: Arc<Signal>, upstream: &str) -> (Out
         reader_gone: AtomicBool::new(false),
         signal,
     });
-    let inbox = Inbox { receiver, shared: shared.clone(), ahead: VecDeque::new() };
+    let inbox = Inbox::new(receiver, shared.clone());
     let upstream = upstream.to_owned();
     (Outbox { sender, shared, upstream, dirty: false, ended: false }, inbox)
 }
@@ -158,7 +161,7 @@ impl Outbox {
 
     /// Another way in, for what comes before the head.
     pub(crate) fn announcer(&self) -> Announcer {
-        Announcer { sender: self.sender.clone(), shared: self.shared.clone() }
+        Announcer::new(self.sender.clone(), self.shared.clone())
     }
 
     fn push(&mut self, message: Message) {
@@ -176,164 +179,10 @@ impl Drop for Outbox {
     }
 }
 
-/// Tells the reader what precedes the head, at once.
-#[derive(Debug)]
-pub(crate) struct Announcer {
-    sender: Sender<Message>,
-    shared: Arc<Shared>,
-}
-
-impl Announcer {
-    /// Says that the body is wanted.
-    pub(crate) fn proceed(&self) {
-        self.announce(Message::Continue);
-    }
-
-    /// Passes the fields of a 103 on. A reader that is far behind does not get them: they are
-    /// hints, and nothing here can wait.
-    pub(crate) fn early_hints(&self, fields: Fields) {
-        if self.shared.has_room() {
-            self.shared.queued.fetch_add(cost_of(&fields), Ordering::AcqRel);
-            self.announce(Message::EarlyHints(fields));
-        }
-    }
-
-    /// Asks which addresses may be connected to. A reader that has gone drops the question.
-    pub(crate) fn ask(&self, question: Question) {
-        self.announce(Message::Permit(question));
-    }
-
-    fn announce(&self, message: Message) {
-        let _ = self.sender.send(message);
-        self.shared.signal.notify();
-    }
-}
-
-/// What queued fields count for, in bytes.
-fn cost_of(fields: &Fields) -> usize {
-    let lines = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + OVERHEAD);
-    OVERHEAD + lines.sum::<usize>()
-}
-
 impl Shared {
     fn has_room(&self) -> bool {
         self.queued.load(Ordering::Acquire) < self.limit.load(Ordering::Acquire)
             || self.reader_gone.load(Ordering::Acquire)
-    }
-}
-
-/// The reader's end.
-#[derive(Debug)]
-pub(crate) struct Inbox {
-    receiver: Receiver<Message>,
-    shared: Arc<Shared>,
-    /// Messages taken off the queue and not yet asked for.
-    ahead: VecDeque<Message>,
-}
-
-impl Inbox {
-    /// The next message, or `None` after arming the signal.
-    pub(crate) fn next(&mut self) -> Option<Message> {
-        self.peek()?;
-        let message = self.ahead.pop_front();
-        if let Some(Message::EarlyHints(fields)) = &message {
-            self.release(cost_of(fields));
-        }
-        message
-    }
-
-    /// Chunks that are here, up to `max` bytes together; empty if the next message is another.
-    /// `None` after arming the signal, when nothing is here.
-    pub(crate) fn chunks(&mut self, max: usize) -> Option<Vec<Bytes>> {
-        self.peek()?;
-        let mut parts = Vec::new();
-        let mut room = max;
-        while room > 0 {
-            let Some(Message::Chunk(bytes)) = self.peek_now() else { break };
-            let part = if bytes.len() <= room {
-                let Some(Message::Chunk(whole)) = self.ahead.pop_front() else { break };
-                self.release(cost(&whole));
-                whole
-            } else {
-                let part = bytes.split_to(room);
-                self.release(part.len());
-                part
-            };
-            room -= part.len();
-            parts.push(part);
-        }
-        Some(parts)
-    }
-
-    /// Has about so many bytes wait at the most, from now on.
-    pub(crate) fn limit_to(&self, bytes: usize) {
-        if self.shared.limit.swap(bytes, Ordering::AcqRel) < bytes {
-            self.shared.room.wake();
-        }
-    }
-
-    /// Wakes a task when the signal rings.
-    pub(crate) fn wake_on_change(&self, task: &Waker) {
-        self.shared.signal.wake(task);
-    }
-
-    /// Wakes a task once when something is here, at once if it is.
-    pub(crate) fn wake_when_ready(&mut self, task: &Waker) {
-        self.wake_on_change(task);
-        if self.peek().is_some() {
-            task.wake_by_ref();
-        }
-    }
-
-    /// Wakes who waits for what comes, though nothing does.
-    pub(crate) fn wake(&self) {
-        self.shared.signal.notify();
-    }
-
-    /// Whether the last message is here, and says that all is well.
-    pub(crate) fn is_whole(&mut self) -> bool {
-        self.ahead.extend(self.receiver.try_iter());
-        matches!(self.ahead.back(), Some(Message::End(Ok(()))))
-    }
-
-    /// Bytes of a body that may wait here, of this length if it is known.
-    pub(crate) fn bound(&self, body: bool, length: Option<u64>) -> usize {
-        let most = if body { self.shared.limit.load(Ordering::Acquire) } else { 0 };
-        length.and_then(|length| usize::try_from(length).ok()).map_or(most, |len| len.min(most))
-    }
-
-    /// Frees what is queued; nobody will read it.
-    pub(crate) fn clear(&mut self) {
-        self.shared.reader_gone.store(true, Ordering::Release);
-        self.ahead.clear();
-        // What is still sent goes nowhere: a connection that was switched, or a large piece.
-        self.receiver = never();
-        self.shared.room.wake();
-    }
-
-    fn release(&self, len: usize) {
-        self.shared.queued.fetch_sub(len, Ordering::AcqRel);
-        self.shared.room.wake();
-    }
-
-    fn peek(&mut self) -> Option<&mut Message> {
-        if self.peek_now().is_none() {
-            self.shared.signal.arm();
-        }
-        self.peek_now()
-    }
-
-    fn peek_now(&mut self) -> Option<&mut Message> {
-        if self.ahead.is_empty() {
-            self.ahead.push_back(self.receiver.try_recv().ok()?);
-        }
-        self.ahead.front_mut()
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.clear();
     }
 }
 
