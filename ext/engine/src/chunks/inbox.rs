@@ -14,7 +14,7 @@ use crate::sync::{Ordering, Receiver, never};
 #[derive(Debug)]
 pub(crate) struct Inbox {
     receiver: Receiver<Message>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Messages taken off the queue and not yet asked for.
     ahead: VecDeque<Message>,
 }
