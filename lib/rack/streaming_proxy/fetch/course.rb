@@ -48,6 +48,7 @@ module Rack
         # @param error [StandardError, ScriptError]
         # @return [Array(Integer, Hash, Array<String>), nil] nil if a callback has answered
         def refuse(error)
+          error = gone_within(error) || error
           stop_client(error)
           tell_error(error)
           answer = default_answer(error) unless responder.begun?
@@ -109,6 +110,13 @@ module Rack
         def complete(response)
           @settings.on_complete&.call(response)
           @callbacks[:on_complete]&.call(@response)
+        end
+
+        # To a callback that reads the body, a client that has left is the body's end.
+        #
+        # @return [ClientGone, nil]
+        def gone_within(error)
+          error.cause if error.is_a?(BodyError) && error.cause.is_a?(ClientGone)
         end
 
         # What a callback has begun stays its only answer.
