@@ -65,4 +65,32 @@ RSpec.describe Rack::StreamingProxy::Fetch, "whose client leaves" do
       expect_told
     end
   end
+
+  describe "before the application's thread has let go of it" do
+    let(:upstream) do
+      start_upstream { |connection| connection.read_head && connection.wait_for_end(within: 20) }
+    end
+    let(:left) { socket_pair.first.tap(&:close) }
+
+    it "tells on_error in that thread, which may be interrupted" do
+      thread = Thread.current
+      told = []
+      fetch = described_class.new(upstream.url, env_for("/", handing(left)), logger:) do |config|
+        config.on_error do |error|
+          told << error
+          Thread.new { thread.raise(HijackedCalls::Interruption) }.join
+          Thread.pass # in which what is pending comes
+          told << :went_on
+        end
+      end
+      expect { fetch.call }.to raise_error(HijackedCalls::Interruption)
+      expect(told).to match([be_a(gone)])
+    end
+
+    it "leaves nothing behind of an exchange whose thread is interrupted meanwhile" do
+      env = env_for("/", handing_interrupted(left))
+      expect { described_class.new(upstream.url, env, logger:).call }
+        .to raise_error(HijackedCalls::Interruption)
+    end
+  end
 end

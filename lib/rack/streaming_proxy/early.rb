@@ -47,7 +47,7 @@ module Rack
         # Who is killed in between would lose a socket that nobody closes. Nothing waits.
         Thread.handle_interrupt(Object => :never) do
           take_socket(told)
-          leave if @client.engine? && outcome.nil?
+          outcome ||= leave if @client.engine?
         end
         conclude { outcome ? outcome.call : @session.head } unless @id
         [200, {}, []]
@@ -67,13 +67,15 @@ module Rack
         told&.call(@client)
       end
 
+      # @return [Proc, nil] raises why it could not: then nothing has left
       def leave
         @id = Reporters.expect(@settings, cut: method(:cut)) { step }
         @session.notify(@id, @client.socket)
+        nil
       rescue StandardError => e
-        raise unless @id
-
-        conclude { raise e }
+        Reporters.forget(@id) if @id
+        @id = nil
+        -> { raise e }
       end
 
       # Called whenever there may be news.
