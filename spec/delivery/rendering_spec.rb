@@ -152,6 +152,34 @@ RSpec.describe Rack::StreamingProxy::Fetch::SocketResponder do
       expect(read(body)).to eq("12345")
     end
 
+    loud = Module.new { def readpartial(...) = super.upcase }
+
+    { "a subclass" => ->(path) { Class.new(File) { include loud }.open(path) },
+      "the object" => ->(path) { File.open(path).extend(loud) } }.each do |whose, opened|
+      it "reads a File in the way of its own that #{whose} has, though the callback closes it" do
+        io = closing(opened.call(file("12345text", 9).tap(&:flush).path))
+        io.seek(5)
+        expect(read(answered(body: io, behind: :close.to_proc).last)).to eq("TEXT")
+      end
+    end
+
+    describe "the output of a process" do
+      zeros = ["head", "-c", "300000", "/dev/zero"].freeze
+
+      it "is sent whole, and the process waited for, if it stays open" do
+        io = IO.popen(zeros)
+        pid = io.pid
+        expect(read(answered(body: io).last)).to eq("\0" * 300_000)
+        expect { Process.wait(pid) }.to raise_error(Errno::ECHILD)
+      end
+
+      # To close it is to wait for it, while nobody reads.
+      it "does not look whole, and holds nobody up, if the callback closes it" do
+        _, _, body = answered(body: IO.popen(zeros), behind: :close.to_proc)
+        expect { read(body) }.to raise_error(EOFError, /cannot be read: IOError\z/)
+      end
+    end
+
     it "leaves no descriptor of it behind, read or not" do
       io = file("12345", 5)
       bodies = Array.new(2) { answered(body: io).last }

@@ -4,7 +4,8 @@ module Rack
   module StreamingProxy
     class Fetch
       # An IO that is read behind its callback, which may close it or read on meanwhile: has a
-      # descriptor of its own and, where it can seek, a position of its own.
+      # descriptor of its own and, where it can seek, a position of its own. What a subclass reads
+      # in a way of its own has no such position.
       # @api private
       class Kept
         # @param io [Object]
@@ -18,7 +19,9 @@ module Rack
         def initialize(io)
           @ahead = "".b
           @position = position_in(io)
-          @io = io.dup
+          # To close a process that is read from waits for its end, which comes once all is read:
+          # with a duplicate here its owner would wait for ever.
+          @io = io.pid ? io : io.clone
         end
 
         # Some bytes, as soon as there are any; may block.
@@ -34,14 +37,15 @@ module Rack
           @io.pread(size, @position).tap { |piece| @position += piece.bytesize }
         end
 
-        # Frees the descriptor.
+        # Frees the descriptor; waits for a process that was read from.
         def close = @io.close
 
         private
 
         # A duplicate lacks what Ruby has read ahead of an IO that cannot seek.
         def position_in(io)
-          io.pos
+          position = io.pos
+          position if io.method(:readpartial).owner.equal?(::IO)
         rescue Errno::ESPIPE
           @ahead << io.readpartial(Pieces::SIZE) while ahead?(io)
         end
