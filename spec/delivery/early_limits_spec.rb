@@ -16,6 +16,30 @@ RSpec.describe Rack::StreamingProxy::Early, "at its limits" do
     expect(server.output.to_s).to match(/Failed .*status 503/)
   end
 
+  describe "when the process ends while a callback blocks" do
+    script = <<~'RUBY'
+      require "rack/mock"
+      require "socket"
+      $stdout.sync = true
+      client, server = UNIXSocket.pair
+      env = Rack::MockRequest.env_for("/", "rack.hijack?" => true, "rack.hijack" => -> { server })
+      settings = { drain_timeout: 0, logger: Logger.new($stdout) }
+      blocked = Queue.new
+      Rack::StreamingProxy::Fetch.new(ENV.fetch("UPSTREAM"), env, **settings) do |config|
+        config.public_send(ENV.fetch("MOMENT")) { (blocked << true) && sleep }
+      end.call
+      blocked.pop
+    RUBY
+
+    { "on_response" => 1, "on_complete" => 0 }.each do |moment, cut|
+      it "counts what has not been answered as cut: #{moment}" do
+        upstream = serving { [200, {}, "text"] }
+        env = { "UPSTREAM" => upstream.url("/"), "MOMENT" => moment }
+        expect(RubyScript.run(script, env:).output).to match(/ by themselves, #{cut} were cut$/)
+      end
+    end
+  end
+
   describe "when no descriptor is left for the engine's duplicate" do
     clients = 40
 

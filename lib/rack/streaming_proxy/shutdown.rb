@@ -46,8 +46,14 @@ module Rack
           Native::Deliveries.cut
           open.each { |one| one.end_as(:cut) if one.cut&.call }
           StreamingProxy.wait(REPORTS) { delivered? && Reporters.open.empty? }
-          cut, told = open.filter_map(&:outcome).partition { |outcome| outcome == :cut }
-          log(open, "The process ends; of these responses #{told.size} have ended by " \
+          log_outcomes(open)
+        end
+
+        def log_outcomes(open)
+          # What a callable still holds up will not get its answer.
+          Reporters.open.each { |one| one.end_as(:cut) unless one.outcome }
+          cut, ended = open.partition { |one| one.outcome == :cut }
+          log(open, "The process ends; of these responses #{ended.size} have ended by " \
                     "themselves, #{cut.size} were cut")
         end
 
