@@ -258,12 +258,11 @@ RSpec.describe "Responses that the engine writes" do
       client = stream(server)
       expect(server.output.to_s).not_to include("told")
       release << true
-      client.read_chunk
-      client.close
+      expect([client.read_chunk, client.read_chunk]).to eq(["last", nil])
       server.output.wait_for(/told \[200, :hijack, true, nil\]/)
       stream(server).close
-      release << true
       server.output.wait_for(/told \[200, :hijack, false, :client\]/)
+      release << true
     end
 
     it "say that the upstream has cut one short" do

@@ -16,6 +16,41 @@ RSpec.describe Rack::StreamingProxy::Early, "at its limits" do
     expect(server.output.to_s).to match(/Failed .*status 503/)
   end
 
+  describe "when there are max_streams of them" do
+    script = <<~'RUBY'
+      require "rack/mock"
+      require "socket"
+      URL = ENV.fetch("UPSTREAM")
+      SETTINGS = { max_streams: 1, logger: Logger.new(nil) }
+      APP = Rack::StreamingProxy::Proxy.new(proc {}, delivery: :early, **SETTINGS) { URL }
+      WAYS = { "delivery: :early" => ->(env) { APP.call(env) },
+               "proxy_fetch" => ->(env) { Rack::StreamingProxy::Fetch.new(URL, env, **SETTINGS).call } }
+
+      def ask(way)
+        client, server = UNIXSocket.pair
+        hijack = { "rack.hijack?" => true, "rack.hijack" => -> { server } }
+        [WAYS.fetch(way).call(Rack::MockRequest.env_for("/", hijack)), client]
+      end
+
+      first = ask(ENV.fetch("FIRST"))
+      status, headers, = ask("delivery: :early").first
+      p [status, *headers.find { |name,| name.casecmp?("Retry-After") }]
+      client = ask("proxy_fetch").last
+      text = client.wait_readable(10) ? client.read : ""
+      p text[%r{\AHTTP/1.1 (503) Service Unavailable\r$}, 1], text[/^Retry-After: (.*)\r$/i, 1]
+      exit! # The first is still waiting.
+    RUBY
+
+    ["delivery: :early", "proxy_fetch"].each do |way|
+      it "answers further ones 503 with Retry-After, while one waits for its head by #{way}" do
+        upstream = start_upstream { |one| one.read_head && one.wait_for_end(within: 30) }
+        env = { "UPSTREAM" => upstream.url("/"), "FIRST" => way }
+        expect(RubyScript.run(script, env:).output)
+          .to match(/\A\[503, "Retry-After", "1"\]\n"503"\n"1"\n\z/i)
+      end
+    end
+  end
+
   describe "when the process ends while a callback blocks" do
     script = <<~'RUBY'
       require "rack/mock"
@@ -65,8 +100,9 @@ RSpec.describe Rack::StreamingProxy::Early, "at its limits" do
       rescue Errno::EMFILE
         puts "none is left"
       end
-      begun = clients.map { |one| one.wait_readable(10) && one.readpartial(999).lines.first.chomp }
-      p begun.compact.size, begun.include?("HTTP/1.1 503 Service Unavailable")
+      begun = clients.map { |one| one.wait_readable(10) && one.readpartial(999) }
+      refused = begun.grep(%r{\AHTTP/1.1 503 Service Unavailable\r$})
+      p begun.compact.size, refused.any?, refused.grep_v(/^Retry-After: 1\r$/i).size
       fill.each(&:close)
       puts ask.then { |one| one.wait_readable(10) && one.readpartial(999).lines.first }
     RUBY
@@ -84,7 +120,7 @@ RSpec.describe Rack::StreamingProxy::Early, "at its limits" do
       process = keep(RubyProcess.new("-r", "rack/streaming_proxy", "-e", script, env:))
       process.output.wait_for(/none is left/, within: 20)
       (clients + 1).times { go << true }
-      pattern = %r{^#{clients}$.*^true$.*^HTTP/1.1 200}m
+      pattern = %r{^#{clients}$.*^true$.*^0$.*^HTTP/1.1 200}m
       expect(process.output.wait_for(pattern, within: 30)).to be_truthy
       expect(process.output.to_s).to match(/Failed .*status 503.*RLIMIT_NOFILE/)
     end
