@@ -139,6 +139,13 @@ RSpec.describe "proxy_fetch in a Rails application" do
     expect(answer("rendered").status).to eq(500)
   end
 
+  it "is refused in an action that streams, once its response has begun" do
+    response = answer("committed", controller: "live_fetches")
+    expect([response.status, response.body])
+      .to match([200, /\Afirstproxy_fetch was called in an action that has answered already/])
+    expect(response.complete?).to be(true)
+  end
+
   describe "callbacks" do
     it "change headers, and hear of the end" do
       expect(answer("headers_changed").head["x-added"]).to eq("by us")

@@ -8,5 +8,6 @@ Rails.application.routes.draw do
   resource :session, only: %i[new create show]
   match "/fetches/:name", via: :all, to: "fetches#show"
   match "/api_fetches/:name", via: :all, to: "api_fetches#show"
+  match "/live_fetches/:name", via: :all, to: "live_fetches#show"
   match "*any", via: :all, to: "pages#show"
 end
