@@ -27,6 +27,38 @@ RSpec.describe "A process whose engine writes to clients" do
     end
   RUBY
 
+  # Clients of TCP: only their connections can be reset.
+  let(:shared_socket) { <<~'RUBY' }
+    def over_tcp(more)
+      listener = TCPServer.new("127.0.0.1", 0)
+      client = TCPSocket.new("127.0.0.1", listener.addr[1])
+      ours = listener.accept
+      [client, { "rack.hijack?" => true, "rack.hijack" => -> { ours }, **more }]
+    end
+
+    # Runs the block while a child has all that this process has, but for the client's end.
+    def while_child_has_it(client)
+      told, tell = IO.pipe
+      child = fork do
+        [client, tell].each(&:close)
+        told.read
+        exit!(true)
+      end
+      yield
+      tell.close
+      p wait_for(child)
+    end
+
+    def seen(client)
+      seen = Thread.new do
+        yield
+      rescue SystemCallError => e
+        e.class
+      end
+      p seen.join(5)&.value
+    end
+  RUBY
+
   define_method(:process) { |text, **more| script(handing + text, **more) }
 
   # More than a client's socket takes, less than waits for it besides.
@@ -105,30 +137,34 @@ RSpec.describe "A process whose engine writes to clients" do
   # By its chunks, or, of what the connection's end would make look whole, by a reset.
   { "HTTP/1.1" => '"1\r\na\r\n"', "HTTP/1.0" => "Errno::ECONNRESET" }.each do |version, seen|
     it "shows a client of #{version} that its response is cut though a child has its socket, too" do
-      result = process(<<~RUBY)
-        listener = TCPServer.new("127.0.0.1", 0)
-        client = TCPSocket.new("127.0.0.1", listener.addr[1])
-        ours = listener.accept
-        hijack = { "rack.hijack?" => true, "rack.hijack" => -> { ours } }
-        hijack["SERVER_PROTOCOL"] = "#{version}"
+      result = process(shared_socket + <<~RUBY)
+        client, hijack = over_tcp("SERVER_PROTOCOL" => "#{version}")
         proxy(delivery: :early).call(Rack::MockRequest.env_for("/late", hijack))
-        told, tell = IO.pipe
-        child = fork do
-          [client, tell].each(&:close)
-          told.read
-          exit!(true)
+        while_child_has_it(client) do
+          get("/go/parent")
+          seen(client) { client.read[/1\\r\\na.*/m] }
         end
-        get("/go/parent")
-        seen = Thread.new do
-          client.read[/1\\r\\na.*/m]
-        rescue SystemCallError => e
-          e.class
-        end
-        p seen.join(5)&.value
-        tell.close
-        p wait_for(child)
       RUBY
       expect(result.output).to eq("#{seen}\ntrue\n")
+    end
+  end
+
+  # By what ends it.
+  {
+    "its upstream" => ["", 'client.write("x")'],
+    "tunnel_timeout" => ["tunnel_timeout: 1", ""],
+    "the end of the process" => ["", "Rack::StreamingProxy.shutdown"]
+  }.each do |ending, (settings, code)|
+    it "shows a client that #{ending} cuts its tunnel though a child has its socket, too" do
+      result = process(shared_socket + <<~RUBY)
+        client, hijack = over_tcp("HTTP_CONNECTION" => "Upgrade", "HTTP_UPGRADE" => "websocket")
+        proxy(#{settings}).call(Rack::MockRequest.env_for("/upgrade", hijack))
+        while_child_has_it(client) do
+          #{code}
+          seen(client) { client.read }
+        end
+      RUBY
+      expect(result.output).to eq("Errno::ECONNRESET\ntrue\n")
     end
   end
 

@@ -58,7 +58,8 @@ RSpec.shared_context "with a forking script" do
   RUBY
 
   # /whole answers; /stream sends "a", and after /go "b"; /hang never goes on; /silent says nothing;
-  # /late sends "a" after /go, and breaks off; /ended tells whether the first connection has ended.
+  # /late sends "a" after /go, and breaks off; /upgrade changes protocols, and resets the connection
+  # after one byte; /ended tells whether the first connection has ended.
   let(:upstream) do
     start_upstream do |connection|
       loop do
@@ -75,6 +76,9 @@ RSpec.shared_context "with a forking script" do
           go_on[:parent].pop(within: 20)
           connection.begin_chunked
           connection.chunk("a").close
+        when "/upgrade"
+          connection.write(Tunnels::SWITCH % "websocket").read_exactly(1, within: 30)
+          connection.reset
         when "/silent" then connection.wait_for_end(within: 30)
         when "/hang"
           connection.begin_chunked

@@ -126,7 +126,10 @@ impl Tunnel {
                     failure = shared.idle() => Err(failure),
                     () = drain.over(Duration::ZERO) => Err(shared.cut()),
                 };
-                socket.reset_on_close(outcome.is_err());
+                match outcome {
+                    Ok(()) => socket.reset_on_close(false),
+                    Err(_) => socket.reset(),
+                }
                 outcome
             }
             Err(err) => Err(shared.client_lost(&err)),

@@ -107,7 +107,7 @@ impl ClientSocket {
 
     /// Resets the connection now, whoever else has a descriptor of it; where the system cannot, with
     /// its last one.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         #[cfg(target_os = "linux")]
         fd::disconnect(self.socket.get_ref());
         self.reset_on_close(true);
