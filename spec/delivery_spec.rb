@@ -147,6 +147,23 @@ RSpec.describe Rack::StreamingProxy::Proxy, "and the delivery to a hijacked sock
     end
   end
 
+  it "does not cut a response that the engine has when its thread is interrupted behind that" do
+    server, client = connection_pair
+    rest = "4\r\nrest\r\n0\r\n\r\n"
+    answer = answer_offered(hijacking(waiting_upstream("#{chunked}4\r\ntext\r\n", "", rest)),
+                            "SERVER_PROTOCOL" => "HTTP/1.0")
+    thread = Thread.current
+    # The last that is asked of it before it is handed over.
+    server.define_singleton_method(:fileno) do
+      singleton_class.remove_method(:fileno)
+      Thread.new { thread.raise(HijackedCalls::Interruption) }.join
+      fileno
+    end
+    expect { hand_over(answer, server) }.to raise_error(HijackedCalls::Interruption)
+    @go << true
+    expect(client.read_to_end).to eq(["textrest", :fin])
+  end
+
   describe "ends the exchange" do
     it "of a body that is closed without a hijack" do
       answer = answer_offered(hijacking(waiting_upstream(chunked, "4\r\ntext\r\n")))

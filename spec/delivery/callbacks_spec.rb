@@ -257,14 +257,14 @@ RSpec.describe Rack::StreamingProxy::Fetch do
 
     # A reset would take with it what a slow client has not got yet.
     it "does not reset what the connection's end has ended" do
-      cuts = []
+      cuts = [] # by this thread
       allow_any_instance_of(Rack::StreamingProxy::Server::Generic)
         .to receive(:release).and_wrap_original do |original, io, cut:|
           cuts << cut
           original.call(io, cut:)
         end
       expect(told("/chunked", version: "1.0")).to end_with("\r\n\r\nhelloworld")
-      expect(cuts).to eq([false])
+      expect(cuts).to be_empty
     end
   end
 

@@ -29,11 +29,20 @@ RSpec.describe "A process whose engine writes to clients" do
 
   # Clients of TCP: only their connections can be reset.
   let(:shared_socket) { <<~'RUBY' }
-    def over_tcp(more)
+    def over_tcp(more = {})
       listener = TCPServer.new("127.0.0.1", 0)
       client = TCPSocket.new("127.0.0.1", listener.addr[1])
       ours = listener.accept
       [client, { "rack.hijack?" => true, "rack.hijack" => -> { ours }, **more }]
+    end
+
+    # Has the block answer in place of the upstream.
+    def fetch(path, hijack)
+      url = ENV.fetch("UPSTREAM") + path
+      env = Rack::MockRequest.env_for("/", hijack)
+      Rack::StreamingProxy::Fetch.new(url, env, logger: Logger.new(nil)) do |callbacks|
+        callbacks.on_response { |_, out| yield out }
+      end.call
     end
 
     # Runs the block while a child has all that this process has, but for the client's end.
@@ -165,6 +174,60 @@ RSpec.describe "A process whose engine writes to clients" do
         end
       RUBY
       expect(result.output).to eq("Errno::ECONNRESET\ntrue\n")
+    end
+  end
+
+  # By what a callback does.
+  {
+    "closes" => ["out.close", '""'],
+    "writes" => ['out.write("whole")', '"whole"'],
+    "writes, and raises," => ['out.write("a") && raise', "Errno::ECONNRESET"],
+    "renders too little" => ["out.render(body: StringIO.new('a').tap { |io| def io.size = 9 })",
+                             "Errno::ECONNRESET"]
+  }.each do |what, (code, seen)|
+    it "shows a client that a callback #{what} though a child has its socket, too" do
+      result = process(shared_socket + <<~RUBY)
+        client, hijack = over_tcp
+        fetch("/late", hijack) { |out| #{code} }
+        while_child_has_it(client) do
+          get("/go/parent")
+          seen(client) { client.read }
+        end
+      RUBY
+      expect(result.output).to eq("#{seen}\ntrue\n")
+    end
+  end
+
+  # By the connection's end alone it would look whole.
+  {
+    "renders an IO" => 'fetch("/whole", hijack) { |out| out.render(body: pipe[0]) }',
+    "passes on, to what is no socket," => <<~RUBY
+      answer = proxy(delivery: :hijack).call(Rack::MockRequest.env_for("/hang", hijack))
+      Thread.new { answer[1].fetch("rack.hijack").call(no_socket.new(ours)) }
+    RUBY
+  }.each do |what, code|
+    it "shows a client of HTTP/1.0 that it is killed while it #{what} in a thread of Ruby's" do
+      result = process(shared_socket + <<~RUBY)
+        client, hijack = over_tcp("SERVER_PROTOCOL" => "HTTP/1.0")
+        ours = hijack["rack.hijack"].call
+        no_socket = Struct.new(:to_io) do
+          def write(data) = to_io.write(data)
+          def closed? = to_io.closed?
+          def close = to_io.close
+        end
+        child = fork do
+          client.close
+          pipe = IO.pipe.tap { |_, writer| writer << "a" }
+          #{code}
+          sleep
+        end
+        ours.close
+        nil until client.readpartial(1000).end_with?("a")
+        Process.kill(:KILL, child)
+        Process.wait(child)
+        seen(client) { client.read }
+      RUBY
+      expect(result.output).to eq("Errno::ECONNRESET\n")
     end
   end
 

@@ -58,8 +58,10 @@ module Rack
           framing = Framing.of(pieces.length, @server)
           chunked = framing == :chunks
           headers = { **headers, **length_of(pieces) }
-          begin_with(RawResponse.head(status, headers.merge(Framing.last(framing))))
-          pieces.each { |piece| write(chunked ? Framing.chunk(piece) : piece) }
+          write_body(framing) do
+            begin_with(RawResponse.head(status, headers.merge(Framing.last(framing))))
+            pieces.each { |piece| write(chunked ? Framing.chunk(piece) : piece) }
+          end
           whole = true
           reply(chunked ? Framing::LAST_CHUNK : "")
         ensure
@@ -83,11 +85,38 @@ module Rack
           data.bytesize
         end
 
-        # The client sees the connection's end.
+        # What the block writes does not look whole if only the connection's end tells, and the
+        # process is killed before the block's end.
+        #
+        # @param framing [Symbol] `:length`, `:chunks` or `:end`
+        def write_body(framing)
+          @server.reset_on_close(@socket) if framing == :end
+          yield
+          @server.reset_on_close(@socket, reset: false) if framing == :end
+        end
+
+        # Has the engine write a body. Who is interrupted behind that leaves it alone.
+        #
+        # @param body [Body]
+        # @param head [String] to be written first
+        # @param framing [Symbol] `:length`, `:chunks` or `:end`
+        # @return [Boolean] false if that cannot be: nothing has happened then
+        def hand_over(body, head, framing)
+          Thread.handle_interrupt(Object => :never) do
+            @left = body.deliver(@socket, head, framing, @settings)
+          end
+        end
+
+        # The client sees the connection's end, unless the engine is to end it.
         #
         # @param cut [Boolean] whether it is to see that something is missing
         def close(cut: false)
-          @server&.release(@socket, cut:) unless @socket.closed?
+          return if @socket.closed?
+
+          @left ? @socket.close : @server&.release(@socket, cut:)
+        rescue SystemCallError, IOError
+          nil # It has been closed meanwhile.
+        ensure
           # It has the request's env, which is not to be kept for as long as the engine writes.
           @server = nil
         end
@@ -127,9 +156,9 @@ module Rack
         end
 
         def given(head, body, framing)
-          return RawResponse.deliver(body, self, head, framing, @settings) if @waits
+          return RawResponse.deliver(body, self, head, framing) if @waits
 
-          body.deliver(@socket, head, framing, @settings) || raise(Overloaded, NO_DESCRIPTOR)
+          hand_over(body, head, framing) || raise(Overloaded, NO_DESCRIPTOR)
         end
 
         def framing(headers)
@@ -162,6 +191,7 @@ module Rack
             true # Its client has gone.
           ensure
             Reporters.forget(id) if id && !done
+            @left = done
             @answered ||= done
           end
         end

@@ -58,18 +58,16 @@ module Rack
 
         # @param io [#write, #close] what the server has the client's socket in
         def hand_over(io)
-          socket = @server.hijacked_socket(io)
+          client = HijackedClient.new(@server.hijacked_socket(io), @server, @settings)
           refused = @taken || telling != @told
-          whole = refused ? @body.refuse(REFUSED) : deliver(socket)
+          whole = refused ? @body.refuse(REFUSED) : deliver(client)
         ensure
           # Unicorn would shut down a socket that it finds open.
-          @server.release(socket || io, cut: refused || (!whole && @framing == :end))
+          cut = refused || (!whole && @framing == :end)
+          client ? client.close(cut:) : @server.release(io, cut:)
         end
 
-        def deliver(socket)
-          client = HijackedClient.new(socket, @server, @settings)
-          RawResponse.deliver(@body, client, "", @framing, @settings)
-        end
+        def deliver(client) = RawResponse.deliver(@body, client, "", @framing)
       end
     end
   end

@@ -25,14 +25,15 @@ module Rack
         # @param client [HijackedClient]
         # @param head [String] to be written first
         # @param framing [Symbol] `:length`, `:chunks` or `:end`
-        # @param settings [Configuration]
         # @return [Boolean] whether the engine has it, or all of it has been written
-        def self.deliver(body, client, head, framing, settings)
-          return true if client.engine? && body.deliver(client.socket, head, framing, settings)
+        def self.deliver(body, client, head, framing)
+          return true if client.engine? && client.hand_over(body, head, framing)
 
-          client.write(head) unless head.empty?
           body.framing = framing
-          body.each { |chunk| client.write(chunk) }
+          client.write_body(framing) do
+            client.write(head) unless head.empty?
+            body.each { |chunk| client.write(chunk) }
+          end
           true
         rescue BodyError, SystemCallError, IOError
           false # The body has told why it ended.

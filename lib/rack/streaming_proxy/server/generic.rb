@@ -13,7 +13,9 @@ module Rack
 
         # Upon which Rack::ConditionalGet makes a 304.
         CONDITIONS = %w[HTTP_IF_NONE_MATCH HTTP_IF_MODIFIED_SINCE].freeze
-        private_constant :CONDITIONS
+        # An address of AF_UNSPEC.
+        NOWHERE = [::Socket::AF_UNSPEC].pack("S").ljust(16, "\0").freeze
+        private_constant :CONDITIONS, :NOWHERE
 
         # @return [Boolean] whether REQUEST_URI is the server's work, not what the client wrote
         def self.rewrites_target? = false
@@ -139,18 +141,35 @@ module Rack
           socket # No descriptor is left; or it is closed.
         end
 
-        # Closes what has been handed over; the engine has a duplicate.
+        # Ends a connection that has been handed over. A forked child may have it, too, and then
+        # closing alone ends nothing.
         #
         # @param socket [#close]
         # @param cut [Boolean] whether the client is to see that something is missing
         def release(socket, cut:)
           if cut && socket.respond_to?(:to_io)
-            reset_on_close(socket)
+            reset(socket.to_io)
             socket.to_io.close # TLS would say first that it ends well.
           end
-          socket.close
+          socket.shutdown if socket.is_a?(::BasicSocket)
         rescue SystemCallError, IOError
-          nil # It is closed.
+          nil # It has ended already.
+        ensure
+          close(socket)
+        end
+
+        # Has a connection reset by its last close, for which a process that is killed does, too,
+        # where a FIN would look like the end of the body; or no more.
+        #
+        # @param socket [Object]
+        # @param reset [Boolean]
+        def reset_on_close(socket, reset: true)
+          socket = socket.to_io if socket.respond_to?(:to_io)
+          return unless socket.is_a?(::BasicSocket) && !socket.local_address.unix?
+
+          socket.setsockopt(::Socket::Option.linger(reset, 0))
+        rescue SystemCallError, IOError
+          nil # It is closed already: nothing can look whole.
         end
 
         # @param answer [Array(Integer, Hash, #each)]
@@ -212,14 +231,21 @@ module Rack
           "Host is missing" unless @http10 || @env.key?("HTTP_HOST")
         end
 
-        # Closing then sends a RST, where a FIN would look like the end of the body.
-        def reset_on_close(socket)
-          socket = socket.to_io
-          return unless socket.is_a?(::BasicSocket) && !socket.local_address.unix?
+        # A connect(2) to no address dissolves a connection of TCP, whoever else has it. Where that
+        # cannot be, its last close resets it.
+        def reset(socket)
+          reset_on_close(socket)
+          same = ::Socket.for_fd(socket.fileno)
+          same.autoclose = false
+          same.connect(NOWHERE)
+        rescue SystemCallError
+          nil # A Unix socket, or another system.
+        end
 
-          socket.setsockopt(::Socket::Option.linger(true, 0))
+        def close(socket)
+          socket.close
         rescue SystemCallError, IOError
-          nil # It is closed already: nothing can look whole.
+          nil # It is closed.
         end
       end
     end
