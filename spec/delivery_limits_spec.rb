@@ -17,6 +17,17 @@ RSpec.describe "Responses that the engine writes" do
     end
   end
 
+  # Sends nothing before it is told to, and then one chunk.
+  def answering_upstream(answer)
+    start_upstream do |connection|
+      connection.read_head
+      answer.pop(within: 60)
+      connection.begin_chunked
+      connection.chunk("first")
+      connection.wait_for_end(within: 60)
+    end
+  end
+
   # Sends one chunk, and no other.
   def silent_upstream
     start_upstream do |connection|
@@ -93,6 +104,23 @@ RSpec.describe "Responses that the engine writes" do
       settled_value { server.stats[:bytes_down] }
       expect((server.rss - before) / 200).to be <= 64
     end
+  end
+
+  # The client's socket, and the upstream's.
+  it "hold two descriptors each, though their clients were watched until their heads were here" do
+    upstream = answering_upstream(answer = EventQueue.new("sign to answer"))
+    server = start_proxy(upstream, "delivery: :early")
+    streams = lambda do |count|
+      clients = Array.new(count) { connect(server).tap(&:get) }
+      count.times { upstream.wait_for_request }
+      count.times { answer << true }
+      clients.each { |client| client.read_head && client.read_chunk }
+    end
+    streams.call(1).each(&:close)
+    settle(server)
+    before = settled_value { server.fds }
+    streams.call(20)
+    expect(settled_value { server.fds } - before).to be_within(5).of(40)
   end
 
   describe "whose one side leaves" do

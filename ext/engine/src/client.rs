@@ -128,7 +128,7 @@ impl Client {
         ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
         let core = self.core.clone();
-        deliver::lock(&exchange).take_place(usize::MAX);
+        deliver::lock(&exchange).hand_over();
         self.runtime.spawn(async move {
             let written = delivery.run(exchange, &core.drain).await;
             deliver::conclude(written, ended).await;
@@ -155,7 +155,7 @@ impl Client {
         ended: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
         let core = self.core.clone();
-        deliver::lock(&exchange).take_place(usize::MAX);
+        deliver::lock(&exchange).hand_over();
         self.runtime.spawn(async move {
             let outcome = tunnel.run(exchange, &core.drain).await;
             ended(outcome);

@@ -3,7 +3,8 @@
 //! The reader's thread hands over a duplicate of the socket: once when an exchange has been silent
 //! for a while, and each time when the upload has to wait for the client. The exchange's task waits
 //! on it and never reads; it closes the second kind as soon as it has rung. [`Watch::end`] must come
-//! before the last message: a living duplicate withholds the server's own FIN from the client.
+//! before the last message: a living duplicate withholds the server's own FIN from the client. It
+//! comes as well when the engine gets the socket to write to, which then watches that by itself.
 
 mod handover;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 
 use crate::fd;
 use crate::inherited::Noted;
@@ -26,11 +28,12 @@ pub(crate) struct Watch {
     leaving: Handover,
     input: Handover,
     signal: Arc<Signal>,
+    ended: Notify,
 }
 
 impl Watch {
     pub(crate) fn new(signal: Arc<Signal>) -> Self {
-        Watch { leaving: Handover::new(), input: Handover::new(), signal }
+        Watch { leaving: Handover::new(), input: Handover::new(), signal, ended: Notify::new() }
     }
 
     /// Takes the duplicate that tells of the client's leaving; only the first is used.
@@ -45,11 +48,13 @@ impl Watch {
     }
 
     /// Resolves when the client has closed its sending side or reset the connection; until then it
-    /// rings for what comes.
+    /// rings for what comes. Never, after the end.
     pub(crate) async fn client_gone(&self) {
         tokio::select! {
             () = self.left() => {}
             never = self.ring_for_input() => match never {},
+            // What is watched has been dropped by then.
+            () = self.ended.notified() => std::future::pending().await,
         }
     }
 
@@ -71,10 +76,11 @@ impl Watch {
         }
     }
 
-    /// Takes no duplicate from now on; one that waits is closed.
+    /// Takes no duplicate from now on; one that waits, or is watched, is closed.
     pub(crate) fn end(&self) {
         self.leaving.end();
         self.input.end();
+        self.ended.notify_one();
     }
 }
 

@@ -171,6 +171,12 @@ impl Exchange {
         self.place.is_some()
     }
 
+    /// The engine writes the response, to a socket that it watches by itself.
+    pub(crate) fn hand_over(&mut self) {
+        self.take_place(usize::MAX);
+        self.watch.end();
+    }
+
     /// Wakes a task at the next change after a look that has found nothing.
     pub(crate) fn wake_on_change(&self, task: &Waker) {
         self.inbox.wake_on_change(task);

@@ -1,9 +1,11 @@
 //! What a reader that waits for its client hears, over a pair of sockets.
 
 use std::fs::File;
+use std::future::ready;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,15 @@ fn watched() -> (Arc<Watch>, Arc<Signal>, UnboundedReceiver<()>) {
 fn assert_ends(mut client: UnixStream) {
     client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     assert_eq!(client.read(&mut [0; 8]).expect("no failure"), 0);
+}
+
+/// Whether it has not resolved when it has been polled.
+async fn waits(task: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = task => false,
+        () = ready(()) => true,
+    }
 }
 
 async fn rang(rings: &mut UnboundedReceiver<()>) -> bool {
@@ -81,6 +92,19 @@ async fn a_duplicate_that_comes_after_the_end_is_closed() {
     watch.end();
     assert!(watch.wake_when_readable(server.into()));
     assert_ends(client);
+}
+
+#[tokio::test]
+async fn a_duplicate_that_is_watched_is_closed_at_the_end_and_nobody_is_told_of_the_client() {
+    let (client, server) = UnixStream::pair().expect("a pair");
+    let watch = Watch::new(Arc::new(Signal::new(|| ())));
+    let mut gone = pin!(watch.client_gone());
+    watch.give(server.into());
+    assert!(waits(gone.as_mut()).await, "the client is here");
+    watch.end();
+    assert!(waits(gone.as_mut()).await);
+    assert_ends(client);
+    assert!(waits(gone).await);
 }
 
 #[tokio::test]
