@@ -19,4 +19,5 @@ mod responses;
 mod reuse;
 mod spellings;
 mod tunnel;
+mod tunnel_clocks;
 mod uploads;
