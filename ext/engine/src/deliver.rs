@@ -187,12 +187,11 @@ impl Client<'_> {
 /// Shows the client what has been cut short, although a forked child may have a duplicate of the
 /// socket, and then closing it ends nothing.
 fn ended(socket: ClientSocket, framing: BodyFraming, outcome: Result<(), Failure>) -> Written {
-    match (framing, &outcome) {
-        (BodyFraming::End, Ok(())) => socket.reset_on_close(false),
-        (BodyFraming::End, Err(_)) => socket.reset(),
-        (_, Ok(())) => (),
+    if framing == BodyFraming::End {
+        socket.tell_end(outcome.is_ok());
+    } else if outcome.is_err() {
         // Fails only where the client has left.
-        (_, Err(_)) => drop(socket.end()),
+        let _ = socket.end();
     }
     outcome.map(|()| socket)
 }

@@ -126,10 +126,7 @@ impl Tunnel {
                     failure = shared.idle() => Err(failure),
                     () = drain.over(Duration::ZERO) => Err(shared.cut()),
                 };
-                match outcome {
-                    Ok(()) => socket.reset_on_close(false),
-                    Err(_) => socket.reset(),
-                }
+                socket.tell_end(outcome.is_ok());
                 outcome
             }
             Err(err) => Err(shared.client_lost(&err)),

@@ -105,12 +105,15 @@ impl ClientSocket {
         while self.socket.async_io(Interest::READABLE, &mut read).await.is_ok_and(|len| len > 0) {}
     }
 
-    /// Resets the connection now, whoever else has a descriptor of it; where the system cannot, with
-    /// its last one.
-    pub(crate) fn reset(&self) {
+    /// To be called before it is closed where the connection's end alone tells what is whole: what
+    /// is not is reset now, whoever else has a descriptor of it; where the system cannot, with its
+    /// last one.
+    pub(crate) fn tell_end(&self, whole: bool) {
         #[cfg(target_os = "linux")]
-        fd::disconnect(self.socket.get_ref());
-        self.reset_on_close(true);
+        if !whole {
+            fd::disconnect(self.socket.get_ref());
+        }
+        self.reset_on_close(!whole);
     }
 
     /// Whether closing resets the connection, also when the process is killed.
